@@ -1,0 +1,150 @@
+//! A container on its node: everything needed to run it, and what became of it.
+//!
+//! Spec: controller `container`. Status: the node's edge.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::{EnvValue, Resources};
+use crate::net::Link;
+use crate::units::{Duration, Timestamp};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// Name of everything the container has on the host (control group, state directory, network namespace); unique on the host.
+    pub id: String,
+    /// Manifest digest of the image, `sha256:…`.
+    pub image: String,
+    pub process: Process,
+    pub resources: Resources,
+    pub link: Link,
+    pub host_name: String,
+    pub probe: Option<Probe>,
+    pub stop: Stop,
+    /// Where its log files are, below the node's log directory: `<deployment>/<service>/<replica>`.
+    pub log: String,
+}
+
+/// What runs: arguments complete, with the image's own defaults already filled in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    pub args: Vec<String>,
+    pub env: BTreeMap<String, EnvValue>,
+    pub workdir: String,
+    /// User of the image's configuration: `name`, `uid`, `name:group` or `uid:gid`; empty for root.
+    pub user: String,
+}
+
+/// How to find out whether the container can serve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    pub check: Check,
+    /// The replica's own address, on which the check is made from inside its network namespace.
+    pub address: Ipv4Addr,
+    pub interval: Duration,
+    pub timeout: Duration,
+    /// Failures in a row that make a container that was healthy unhealthy.
+    pub retries: u32,
+    /// Time after a start in which failures do not count.
+    pub start_grace: Duration,
+    /// Whether an unhealthy container is restarted, or only gets no traffic.
+    pub restart: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    Tcp { port: u16 },
+    Http { port: u16, path: String, expect_status: Option<u16> },
+}
+
+/// How it is asked to end: a signal, and after `grace` a kill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    pub signal: String,
+    pub grace: Duration,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// Whether its link was complete when last looked at.
+    pub linked: bool,
+    pub state: State,
+    /// The latest ends, oldest first; at most [`EXITS_KEPT`].
+    pub exits: Vec<Exit>,
+    /// Ends that are no longer in `exits`.
+    pub exits_forgotten: u64,
+    pub health: Health,
+    /// Why the last attempt to make its link failed.
+    pub link_error: Option<String>,
+    /// Nothing of it is left on the host.
+    pub released: bool,
+}
+
+/// How many ends a status remembers: enough to see a crash loop.
+pub const EXITS_KEPT: usize = 5;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Not started yet, or its end is the last of `exits`.
+    #[default]
+    Down,
+    Running { attempt: u64, pid: u32, since: Timestamp },
+}
+
+/// How one attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    pub attempt: u64,
+    pub started: Timestamp,
+    pub ended: Timestamp,
+    pub cause: Cause,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    Code(i32),
+    Signal(String),
+    OutOfMemory,
+    /// It never ran; says why.
+    NotStarted(String),
+    /// Its shim vanished without a word, as after a reboot.
+    Lost,
+    /// It was stopped because its probe kept failing.
+    Unhealthy(String),
+}
+
+/// What the probe says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// Not asked yet since the last start.
+    #[default]
+    Unknown,
+    Passing,
+    /// Failed this many times in a row; the count stops at the probe's `retries`.
+    Failing { failures: u32, message: String },
+}
+
+impl Status {
+    /// Returns the number of the last attempt that ended, 0 before the first.
+    pub fn last_attempt(&self) -> u64 {
+        self.exits.last().map_or(0, |exit| exit.attempt)
+    }
+
+    /// Adds an end and forgets the oldest beyond [`EXITS_KEPT`].
+    pub fn ended(&mut self, exit: Exit) {
+        self.state = State::Down;
+        self.health = Health::Unknown;
+        self.exits.push(exit);
+        while self.exits.len() > EXITS_KEPT {
+            self.exits.remove(0);
+            self.exits_forgotten += 1;
+        }
+    }
+}
