@@ -106,7 +106,7 @@ fn one_mistake_at_a_time() {
         "[".into(),
         "a: &x 1\nb: *x".into(),
         "version: v1\n---\nversion: v1".into(),
-        "\u{0}".into(),
+        "\u{7}".into(),
     ];
     assert_snapshot!(
         cases.map(|text| format!("{}\n  -> {}", text.lines().last().unwrap_or_default().trim(), check(&text))).join("\n")
