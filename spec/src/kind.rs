@@ -89,14 +89,12 @@ macro_rules! kinds {
                     match status { Status::$kind(status) => Some(status), _ => None }
                 }
 
+                fn to_spec(spec: $module::Spec) -> Spec {
+                    Spec::$kind(Arc::new(spec))
+                }
+
                 fn to_status(status: $module::Status) -> Status {
                     Status::$kind(Arc::new(status))
-                }
-            }
-
-            impl From<$module::Spec> for Spec {
-                fn from(spec: $module::Spec) -> Spec {
-                    Spec::$kind(Arc::new(spec))
                 }
             }
         )*

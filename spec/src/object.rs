@@ -263,6 +263,7 @@ pub trait Resource {
 
     fn spec(spec: &Spec) -> Option<&Self::Spec>;
     fn status(status: &Status) -> Option<&Self::Status>;
+    fn to_spec(spec: Self::Spec) -> Spec;
     fn to_status(status: Self::Status) -> Status;
 }
 

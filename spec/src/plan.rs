@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::kind::{Kind, Spec, Status, container, endpoint, image, init, resolution};
 use crate::net::Block;
-use crate::object::{Key, Name, Uid};
+use crate::object::{Key, Name};
 use crate::units::Timestamp;
 
 /// A controller's whole answer for one key, from current state alone.
@@ -56,33 +56,33 @@ impl Write {
 
 /// One act on the world, complete: the executor has nothing left to decide.
 ///
-/// All are idempotent. Those on the node's tables take place at once and in order; the others run on their own, one at a
+/// All are idempotent, and speak of the object that has the name now. Those on the node's tables take place at once and in order; the others run on their own, one at a
 /// time for each [`Slot`], and report by writing a status.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Asks a registry, or the node's own images, what digest a reference stands for. Reports to the Resolution.
-    Resolve { name: Name, uid: Uid, spec: Arc<resolution::Spec> },
+    Resolve { name: Name, spec: Arc<resolution::Spec> },
     /// Fetches and unpacks an image. Reports to the Image.
-    Pull { name: Name, uid: Uid, spec: Arc<image::Spec> },
+    Pull { name: Name, spec: Arc<image::Spec> },
     /// Makes the network namespace and link of a container. Reports `linked`.
-    Link { name: Name, uid: Uid, spec: Arc<container::Spec> },
+    Link { name: Name, spec: Arc<container::Spec> },
     /// Runs the init steps for one attempt. Reports to the Init.
-    RunInit { name: Name, uid: Uid, spec: Arc<init::Spec> },
+    RunInit { name: Name, spec: Arc<init::Spec> },
     /// Ends running init steps. Reports through them.
-    StopInit { name: Name, uid: Uid },
+    StopInit { name: Name },
     /// Starts the container for the `attempt`th time. Reports `state`, later `health` and `exits`.
-    Start { name: Name, uid: Uid, spec: Arc<container::Spec>, attempt: u64 },
+    Start { name: Name, spec: Arc<container::Spec>, attempt: u64 },
     /// Asks it to end, and kills it after its grace. `unhealthy` says so in the exit it reports.
-    Stop { name: Name, uid: Uid, spec: Arc<container::Spec>, unhealthy: Option<String> },
+    Stop { name: Name, spec: Arc<container::Spec>, unhealthy: Option<String> },
     /// Takes away link, namespace, root and control group. Reports `released`.
-    Release { name: Name, uid: Uid, spec: Arc<container::Spec> },
+    Release { name: Name, spec: Arc<container::Spec> },
     /// Compares the kernel's packet filter with the node's table and puts it right. Reports to the Node.
-    RepairFilter { name: Name, uid: Uid },
+    RepairFilter { name: Name },
 
     /// Lets the addresses of a block reach each other; `None` takes it back.
     Overlay { name: Name, block: Option<Block> },
     /// Routes traffic of an endpoint; `None` takes it back.
-    Route { name: Name, uid: Uid, route: Option<Arc<endpoint::Spec>> },
+    Route { name: Name, route: Option<Arc<endpoint::Spec>> },
     /// Answers `<service>.global` for the containers of the deployment with these addresses; `None` takes it back.
     Record { service: Name, addresses: Option<Vec<Ipv4Addr>> },
     /// Tells the DNS server which deployment asks from these addresses; `None` takes it back.

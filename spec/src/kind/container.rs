@@ -3,10 +3,12 @@
 //! Spec: controller `container`. Status: the node's edge.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use super::image::Failure;
 use crate::manifest::{EnvValue, Resources};
 use crate::net::Link;
 use crate::units::{Duration, Timestamp};
@@ -78,14 +80,14 @@ pub struct Status {
     /// Ends that are no longer in `exits`.
     pub exits_forgotten: u64,
     pub health: Health,
-    /// Why the last attempt to make its link failed.
-    pub link_error: Option<String>,
+    /// Why its link could not be made.
+    pub link_failure: Option<Failure>,
     /// Nothing of it is left on the host.
     pub released: bool,
 }
 
 /// How many ends a status remembers: enough to see a crash loop.
-pub const EXITS_KEPT: usize = 5;
+pub const EXITS_KEPT: usize = 6;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -113,22 +115,38 @@ pub enum Cause {
     OutOfMemory,
     /// It never ran; says why.
     NotStarted(String),
+    /// An init step failed, so it was not started.
+    InitFailed { step: String, message: String },
     /// Its shim vanished without a word, as after a reboot.
     Lost,
     /// It was stopped because its probe kept failing.
     Unhealthy(String),
 }
 
-/// What the probe says.
+/// What the probe found since the last start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Health {
-    /// Not asked yet since the last start.
-    #[default]
-    Unknown,
-    Passing,
-    /// Failed this many times in a row; the count stops at the probe's `retries`.
-    Failing { failures: u32, message: String },
+#[serde(default)]
+pub struct Health {
+    /// It passed at least once.
+    pub passed: bool,
+    /// Failures in a row; the count stops at the probe's `retries`.
+    pub failures: u32,
+    /// What the last failure was.
+    pub message: String,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Code(code) => write!(f, "it exited with code {code}"),
+            Cause::Signal(signal) => write!(f, "it was ended by {signal}"),
+            Cause::OutOfMemory => f.write_str("it was killed for using more memory than its limit"),
+            Cause::NotStarted(why) => write!(f, "it could not start: {why}"),
+            Cause::InitFailed { step, message } => write!(f, "init step `{step}` failed: {message}"),
+            Cause::Lost => f.write_str("it vanished while nobody watched, as in a reboot"),
+            Cause::Unhealthy(message) => write!(f, "it was stopped because its health check kept failing: {message}"),
+        }
+    }
 }
 
 impl Status {
@@ -140,7 +158,7 @@ impl Status {
     /// Adds an end and forgets the oldest beyond [`EXITS_KEPT`].
     pub fn ended(&mut self, exit: Exit) {
         self.state = State::Down;
-        self.health = Health::Unknown;
+        self.health = Health::default();
         self.exits.push(exit);
         while self.exits.len() > EXITS_KEPT {
             self.exits.remove(0);

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::image::Failure;
 use crate::net::Block;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,5 +21,5 @@ pub struct Status {
     /// The kernel's packet filter was found as it should be.
     pub filter_intact: bool,
     /// Why the packet filter could not be put right.
-    pub filter_error: Option<String>,
+    pub filter_failure: Option<Failure>,
 }
