@@ -50,10 +50,14 @@ pub(crate) fn container_id(node_id: &str, replica: &Name) -> String {
     hash::hex(&[node_id, replica.as_str()], 12)
 }
 
-/// Returns the name of the host's end of a replica's link: 14 bytes, of the 15 that Linux allows.
+/// Longest name of a link on Linux: `IFNAMSIZ` less the zero at the end.
+const LINK_NAME_BYTES: usize = 15;
+
+/// Returns the name of the host's end of a replica's link: `st`, the node's id, and as much of a hash as fits.
 pub(crate) fn link(node_id: &str, replica: &Name) -> String {
-    let id: String = node_id.chars().take(4).collect();
-    format!("st{id}{}", hash::hex(&[node_id, replica.as_str()], 8))
+    let prefix = format!("st{node_id}");
+    let digits = LINK_NAME_BYTES.saturating_sub(prefix.len());
+    prefix + &hash::hex(&[node_id, replica.as_str()], digits)
 }
 
 /// Returns the overlays a service's replicas are in: the deployment's and its own.

@@ -11,23 +11,23 @@ use spec::plan::Tables;
 use spec::view::{Item, Overlay};
 use spec::{Effect, Key, Kind, Name, Spec, Status, Timestamp, View, World, Write};
 
-pub struct Sim {
-    pub world: World,
-    pub now: Timestamp,
-    pub tables: Tables,
+pub(crate) struct Sim {
+    pub(crate) world: World,
+    pub(crate) now: Timestamp,
+    pub(crate) tables: Tables,
     due: BTreeSet<Task>,
     rechecks: BTreeMap<Task, Timestamp>,
     revision: u64,
     /// Effects that wait for an answer, by what they occupy.
-    pub pending: Vec<Effect>,
+    pub(crate) pending: Vec<Effect>,
 }
 
-pub fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
 impl Sim {
-    pub fn new() -> Sim {
+    pub(crate) fn new() -> Sim {
         let mut sim = Sim {
             world: World::default(),
             now: Timestamp(1_000_000),
@@ -50,18 +50,18 @@ impl Sim {
     }
 
     /// Applies a manifest, as a PUT does.
-    pub fn put(&mut self, yaml: &str) {
+    pub(crate) fn put(&mut self, yaml: &str) {
         let manifest = spec::manifest::parse(yaml).unwrap();
         let key = Key::new(Kind::Deployment, name(&manifest.deployment));
         self.write(&Write::Spec { key, owner: None, spec: Deployment::to_spec(manifest) });
     }
 
-    pub fn delete(&mut self, deployment: &str) {
+    pub(crate) fn delete(&mut self, deployment: &str) {
         self.write(&Write::Delete { key: Key::new(Kind::Deployment, name(deployment)) });
     }
 
     /// Settles once, commits, and keeps the effects for [`Sim::answer`].
-    pub fn settle(&mut self) -> Settled {
+    pub(crate) fn settle(&mut self) -> Settled {
         let now = self.now;
         let ripe: Vec<_> = self.rechecks.iter().filter(|(_, at)| **at <= now).map(|(task, _)| task.clone()).collect();
         self.due.extend(ripe);
@@ -91,12 +91,12 @@ impl Sim {
     }
 
     /// Plans everything there is once more, and returns what it would write.
-    pub fn full_pass(&self) -> Settled {
+    pub(crate) fn full_pass(&self) -> Settled {
         settle(ALL, &self.world, dirty_all(ALL, &self.world), self.now)
     }
 
     /// Settles and answers every effect with success until nothing more happens.
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         for _ in 0..10_000 {
             self.settle();
             if self.pending.is_empty() {
@@ -113,7 +113,7 @@ impl Sim {
     }
 
     /// Carries out the effect at `index`, well or badly.
-    pub fn answer(&mut self, index: usize, well: bool) {
+    pub(crate) fn answer(&mut self, index: usize, well: bool) {
         let effect = self.pending.remove(index);
         self.now.0 += 1;
         // What the controllers want may have changed meanwhile; they are asked again when an effect is over.
@@ -185,7 +185,7 @@ impl Sim {
     }
 
     /// Ends a container's run.
-    pub fn end(&mut self, name: &Name, attempt: u64, cause: Cause) {
+    pub(crate) fn end(&mut self, name: &Name, attempt: u64, cause: Cause) {
         let now = self.now;
         self.report::<Container>(name, |status| {
             let started = match status.state {
@@ -196,12 +196,12 @@ impl Sim {
         });
     }
 
-    pub fn item<R: Resource>(&self, name: &Name) -> Option<Item<'_, R>> {
+    pub(crate) fn item<R: Resource>(&self, name: &Name) -> Option<Item<'_, R>> {
         self.world.get(&Key::new(R::KIND, name.clone())).and_then(|object| Item::of(object))
     }
 
     /// Changes a status, as the node's edge does.
-    pub fn report<R: Resource>(&mut self, name: &Name, change: impl FnOnce(&mut R::Status))
+    pub(crate) fn report<R: Resource>(&mut self, name: &Name, change: impl FnOnce(&mut R::Status))
     where
         R::Status: Clone + Default,
     {
@@ -260,7 +260,7 @@ impl Sim {
     }
 
     /// Names of all objects of a kind.
-    pub fn names(&self, kind: Kind) -> Vec<String> {
+    pub(crate) fn names(&self, kind: Kind) -> Vec<String> {
         self.world.iter().filter(|object| object.key.kind == kind).map(|object| object.key.name.to_string()).collect()
     }
 }

@@ -1,0 +1,107 @@
+//! What a person sees while a deployment comes up: a line for each change of each service.
+
+use std::collections::BTreeMap;
+
+use anstream::println;
+use anyhow::bail;
+use api::Client;
+use api::wire::{Event, Query};
+use futures_util::StreamExt as _;
+use spec::kind::{Deployment, Service, deployment, service};
+use spec::view::Item;
+use spec::{Kind, Name, Object};
+
+use super::show::{self, BAD, DIM, GOOD};
+
+pub(super) enum Outcome {
+    Up,
+    /// Services that will not come up by themselves, and why.
+    Failed(BTreeMap<String, String>),
+    Gone,
+}
+
+/// Follows a deployment until its spec of this generation serves, or has failed.
+pub(super) async fn follow(client: &Client, deployment: &Name, generation: u64) -> anyhow::Result<Outcome> {
+    let query = Query { kinds: vec![Kind::Deployment, Kind::Service], deployment: Some(deployment.clone()), ..Query::default() };
+    let mut events = client.watch(&query, None).await?;
+    let mut state = State { generation, current: None, services: BTreeMap::new() };
+    while let Some(event) = events.next().await.transpose()? {
+        match event {
+            Event::Put(event) => state.see(&event.object),
+            Event::Delete(event) if event.object.key.kind == Kind::Deployment => return Ok(Outcome::Gone),
+            Event::Delete(event) => {
+                state.services.remove(event.object.key.name.leaf());
+            }
+            Event::Synced { .. } | Event::Bookmark { .. } => {}
+        }
+        if let Some(outcome) = state.outcome() {
+            return Ok(outcome);
+        }
+    }
+    bail!("the node ended the watch")
+}
+
+struct State {
+    generation: u64,
+    current: Option<(deployment::Spec, bool)>,
+    services: BTreeMap<String, Seen>,
+}
+
+struct Seen {
+    status: service::Status,
+    line: String,
+}
+
+impl State {
+    fn see(&mut self, object: &Object) {
+        if let Some(item) = Item::<Deployment>::of(object)
+            && object.generation >= self.generation
+        {
+            let ready = object.observed_generation == object.generation && item.status.is_some_and(|status| status.ready);
+            self.current = Some((item.spec.clone(), ready));
+        }
+        if let Some(item) = Item::<Service>::of(object)
+            && object.observed_generation == object.generation
+            && let Some(status) = item.status
+        {
+            self.tell(object.key.name.leaf(), item.spec, status);
+        }
+    }
+
+    /// Prints a service's state when it reads differently than before.
+    fn tell(&mut self, name: &str, spec: &service::Spec, status: &service::Status) {
+        let count = format!("{}/{} ready", status.ready, status.desired);
+        let message = show::plain(&status.message);
+        let rest = match (status.settled, status.failed) {
+            (true, _) => show::paint(DIM, urls(spec).join(" ")),
+            (_, true) => show::paint(BAD, message),
+            _ => show::paint(DIM, message),
+        };
+        let count = if status.settled { show::paint(GOOD, count) } else { count };
+        let line = format!("  {name:<16} {count}  {rest}");
+        if self.services.get(name).is_none_or(|seen| seen.line != line) {
+            println!("{}", line.trim_end());
+        }
+        self.services.insert(name.to_owned(), Seen { status: status.clone(), line });
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        let (spec, ready) = self.current.as_ref()?;
+        if *ready {
+            return Some(Outcome::Up);
+        }
+        // A verdict on all that failed, once nothing else is still on its way.
+        let wanted = || spec.services.keys().filter_map(|name| self.services.get(name).map(|seen| (name, &seen.status)));
+        let decided = wanted().filter(|(_, status)| status.settled || status.failed).count();
+        if decided < spec.services.len() {
+            return None;
+        }
+        let failed: BTreeMap<_, _> = wanted().filter(|(_, status)| status.failed).map(|(name, status)| (name.clone(), status.message.clone())).collect();
+        (!failed.is_empty()).then_some(Outcome::Failed(failed))
+    }
+}
+
+/// Returns where a service can be reached from this machine.
+fn urls(spec: &service::Spec) -> Vec<String> {
+    spec.endpoints.iter().map(|endpoint| format!("http://127.0.0.1:{}{}", endpoint.port, endpoint.path())).collect()
+}
