@@ -30,11 +30,15 @@ pub const DATA_PLANE: &str = "__data-plane";
 
 /// Runs containers on your servers from one typed file.
 #[derive(Parser)]
-#[command(version, max_term_width = 100, after_help = "Examples:
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "Examples:
   stead up hello.yaml          apply a manifest and wait until it serves
   stead get replica            what runs
   stead logs web -f            follow the logs of a service
-  stead doctor                 what the host has and lacks")]
+  stead doctor                 what the host has and lacks"
+)]
 struct Cli {
     /// The node's socket [default: /run/stead/stead.sock]
     #[arg(long, global = true, env = "STEAD_SOCKET", value_name = "PATH")]

@@ -13,7 +13,10 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    Boot { wall_at_start: Duration, boot_at_start: Duration },
+    Boot {
+        wall_at_start: Duration,
+        boot_at_start: Duration,
+    },
     /// Milliseconds that a simulator moves on.
     Manual(Arc<AtomicU64>),
 }

@@ -164,7 +164,11 @@ impl Driver {
     }
 
     /// Commits each deployment's writes in a transaction of its own, all sharing one flush; returns those that failed.
-    async fn commit(&mut self, writes: std::collections::BTreeMap<String, Vec<controllers::Authored>>, now: Timestamp) -> BTreeSet<String> {
+    async fn commit(
+        &mut self,
+        writes: std::collections::BTreeMap<String, Vec<controllers::Authored>>,
+        now: Timestamp,
+    ) -> BTreeSet<String> {
         let commits = writes.into_iter().map(|(group, writes)| {
             let store = self.store.clone();
             async move { (group, commit_all(&store, writes).await) }

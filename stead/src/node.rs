@@ -45,6 +45,10 @@ pub(crate) struct Config {
 /// Ranges that overlays take their blocks from, unless one is given: the first that the host does not use. All are private
 /// (RFC 1918) but the last, which is for carriers (RFC 6598); none is what Docker, libvirt or home routers begin with.
 const POOLS: [&str; 5] = ["10.192.0.0/12", "10.208.0.0/12", "10.224.0.0/12", "172.24.0.0/13", "100.96.0.0/11"];
+/// Folders of the run directory.
+const DATA_PLANE_DIR: &str = "data-plane";
+const NETNS_DIR: &str = "netns";
+const CONTAINERS_DIR: &str = "containers";
 /// How long a request under way may take when the node ends.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
 
@@ -52,6 +56,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(3);
 pub(crate) struct Node {
     store: Store,
     edge: Edge,
+    run: PathBuf,
     socket: PathBuf,
     stop_api: CancellationToken,
     api: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -80,7 +85,7 @@ impl Node {
         let state = hooks::api_state(&edge, &config.data);
         let api = tokio::spawn(api::serve(listener, state, stop_api.clone().cancelled_owned()));
         info!(node = %identity.name, socket = %socket.display(), "the node is up");
-        Ok(Node { store, edge, socket, stop_api, api, driver })
+        Ok(Node { store, edge, run: config.run, socket, stop_api, api, driver })
     }
 
     /// Runs until SIGTERM or SIGINT. Containers and traffic go on; without containers nothing is left.
@@ -114,17 +119,22 @@ impl Node {
         if let Err(error) = self.edge.containers.close().await {
             warn!(error = chain(&error), "the control group cannot be taken away");
         }
+        for dir in [DATA_PLANE_DIR, NETNS_DIR, CONTAINERS_DIR] {
+            if let Err(error) = std::fs::remove_dir_all(self.run.join(dir)) {
+                warn!(%error, dir, "a folder cannot be taken away");
+            }
+        }
     }
 }
 
 async fn open_edge(config: &Config, store: &Store, clock: Clock, identity: &Identity) -> anyhow::Result<Edge> {
-    let netns_dir = config.run.join("netns");
+    let netns_dir = config.run.join(NETNS_DIR);
     let netctl = netctl::Netctl::open(netctl::Config { netns_dir: netns_dir.clone(), node_id: identity.id.clone() })
         .await
         .context("the network cannot be managed here; `stead doctor` says more")?;
     let containers = Containers::open(runtime::container::Config {
         state_dir: config.data.join("containers"),
-        run_dir: config.run.join("containers"),
+        run_dir: config.run.join(CONTAINERS_DIR),
         log_dir: config.data.join("logs"),
         netns_dir: netns_dir.clone(),
         cgroup_parent: format!("/stead-{}", identity.id),
@@ -134,7 +144,7 @@ async fn open_edge(config: &Config, store: &Store, clock: Clock, identity: &Iden
     let images = Images::open(&config.data.join("images"), runtime::image::Config::default())?;
     let data_plane = DataPlane::open(proxy::Config {
         upstream_dns: upstream_dns(),
-        ..proxy::Config::new(config.run.join("data-plane.sock"), "/proc/self/exe".into(), vec![DATA_PLANE.into()])
+        ..proxy::Config::new(config.run.join(DATA_PLANE_DIR), "/proc/self/exe".into(), vec![DATA_PLANE.into()])
     })
     .await
     .context("the data plane cannot be started")?;
@@ -173,13 +183,16 @@ async fn register(store: &Store, identity: &Identity, pool: Block) -> anyhow::Re
 /// Returns where overlays take their blocks from. While there are overlays the pool stays what it was.
 async fn choose_pool(config: &Config, store: &Store, netctl: &netctl::Netctl) -> anyhow::Result<Block> {
     let objects = store.snapshot().objects;
-    let overlays: BTreeSet<Block> = objects.iter().filter_map(|object| Item::<Overlay>::of(object)).map(|item| item.spec.block).collect();
+    let overlays: BTreeSet<Block> =
+        objects.iter().filter_map(|object| Item::<Overlay>::of(object)).map(|item| item.spec.block).collect();
     let before = objects.iter().filter_map(|object| Item::<NodeKind>::of(object)).find_map(|item| item.status?.pool);
     if let Some(before) = before
         && !overlays.is_empty()
     {
         if config.pool.is_some_and(|pool| pool != before) {
-            bail!("the pool cannot change from {before} while deployments have addresses from it: delete them first, or leave --pool out");
+            bail!(
+                "the pool cannot change from {before} while deployments have addresses from it: delete them first, or leave --pool out"
+            );
         }
         return Ok(before);
     }
@@ -200,7 +213,10 @@ async fn choose_pool(config: &Config, store: &Store, netctl: &netctl::Netctl) ->
 fn upstream_dns() -> Vec<std::net::SocketAddr> {
     let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
-    servers.filter_map(|server| server.trim().parse::<std::net::IpAddr>().ok()).map(|ip| (ip, spec::net::DNS_PORT).into()).collect()
+    servers
+        .filter_map(|server| server.trim().parse::<std::net::IpAddr>().ok())
+        .map(|ip| (ip, spec::net::DNS_PORT).into())
+        .collect()
 }
 
 /// Makes a directory that only root may enter.

@@ -1,5 +1,36 @@
 //! What the cross-crate tests share.
 //!
 //! - [`simulator`]: the real driver, controllers and store, on a node that is made up and fails when its seed says so.
+//! - [`server`]: a real node in a network namespace of its own, driven by the real command line. Needs root.
+//! - [`host`]: what is on the host, to see that nothing is left.
+//! - [`http`]: the smallest client, from inside such a namespace.
 
+pub mod host;
+pub mod http;
+pub mod program;
+pub mod server;
 pub mod simulator;
+
+use std::time::{Duration, Instant};
+
+/// Longest wait for anything: generous, since a test that waits in vain fails anyway.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` gives something; fails with `what` when it never does.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    eventually(what, || condition().then_some(()));
+}

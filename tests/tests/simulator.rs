@@ -17,7 +17,8 @@ fn whatever_happens_in_whatever_order_it_ends_as_asked_for() {
             let mut report = OnPanic { seed, history: Vec::new() };
             for _ in 0..12 {
                 simulator.live(10).await;
-                report.history = std::mem::take(&mut simulator.history).into_iter().chain(std::mem::take(&mut report.history)).collect();
+                report.history =
+                    std::mem::take(&mut simulator.history).into_iter().chain(std::mem::take(&mut report.history)).collect();
             }
             simulator.calm_down().await;
             simulator.check_calm();

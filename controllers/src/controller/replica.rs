@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use spec::kind::replica::Phase;
-use spec::kind::{Node, Overlay, Replica, Resolution, Service, replica, service};
+use spec::kind::{Endpoint, Node, Overlay, Replica, Resolution, Service, replica, service};
 use spec::net::Address;
 use spec::object::{Half, Name, Resource};
 use spec::view::Item;
@@ -27,6 +27,7 @@ pub const CONTROLLER: Controller = Controller {
         (Kind::Resolution, owner),
         (Kind::Revision, owner),
         (Kind::Replica, owner),
+        (Kind::Endpoint, owner),
         (Kind::Overlay, members),
         (Kind::Node, nodes),
     ],
@@ -168,9 +169,25 @@ fn report(view: &View<'_>, service: &Item<'_, Service>, current: Option<Name>, a
     let count = |test: &dyn Fn(&Item<'_, Replica>) -> bool| all.iter().filter(|item| test(item)).count() as u32;
     let of_current = |item: &Item<'_, Replica>| !item.deleting() && Some(&item.spec.revision) == current.as_ref();
     let (ready, updated) = (count(&is_ready), count(&of_current));
-    let settled = updated == desired && all.len() as u32 == desired && ready == desired && current.is_some();
-    let (message, failed) = if settled { (String::new(), false) } else { waiting_for(view, service, current.as_ref(), all) };
+    let serving = updated == desired && all.len() as u32 == desired && ready == desired && current.is_some();
+    let waiting = if serving { not_open(view, service) } else { Some(waiting_for(view, service, current.as_ref(), all)) };
+    let settled = waiting.is_none();
+    let (message, failed) = waiting.unwrap_or_default();
     service::Status { revision: current, desired, ready, updated, settled, failed, message }
+}
+
+/// Returns which endpoint the proxy does not serve yet, and whether that will not pass by itself.
+fn not_open(view: &View<'_>, service: &Item<'_, Service>) -> Option<(String, bool)> {
+    service.spec.endpoints.iter().find_map(|endpoint| {
+        let there = service.name().child(&endpoint.name).ok().and_then(|name| view.get::<Endpoint>(&name));
+        match there.and_then(|item| item.status).cloned().unwrap_or_default() {
+            status if status.serving => None,
+            status => match status.error {
+                Some(error) => Some((format!("endpoint {}: {error}", endpoint.name), true)),
+                None => Some((format!("endpoint {} is being opened", endpoint.name), false)),
+            },
+        }
+    })
 }
 
 /// Returns what keeps a service from being settled, and whether it will not pass by itself.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use controllers::{ALL, Authored, Settled, Task, dirty_all, dirty_by, settle};
 use spec::kind::container::{Cause, Exit, State};
-use spec::kind::{Container, Deployment, Image, Init, Node, Resolution, container, image, init, node, resolution};
+use spec::kind::{Container, Deployment, Endpoint, Image, Init, Node, Resolution, container, image, init, node, resolution};
 use spec::object::{Object, Resource, Uid};
 use spec::plan::Tables;
 use spec::view::{Item, Overlay};
@@ -76,15 +76,24 @@ impl Sim {
         for Authored { write, .. } in settled.writes.values().flatten() {
             self.apply(write);
         }
+        let mut opened = Vec::new();
         for effect in &settled.effects {
             match effect.slot() {
                 None => {
                     self.tables.apply(effect);
+                    if let Effect::Route { name, route: Some(_) } = effect {
+                        opened.push(name.clone());
+                    }
                 }
                 Some(slot) if self.pending.iter().all(|other| other.slot().as_ref() != Some(&slot)) => {
                     self.pending.push(effect.clone())
                 }
                 Some(_) => {}
+            }
+        }
+        for name in opened {
+            if self.item::<Endpoint>(&name).is_some_and(|item| item.status.is_none()) {
+                self.report::<Endpoint>(&name, |status| status.serving = true);
             }
         }
         settled

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use anstream::println;
+use anyhow::Context as _;
 use api::Client;
 use api::client::PutOptions;
 use api::wire::{Difference, ManifestType};

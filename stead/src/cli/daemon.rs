@@ -38,12 +38,19 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         bail!("the node needs root, for containers and networks: run it with sudo");
     }
     let filter = EnvFilter::try_new(&args.log).with_context(|| format!("`{}` is no filter for the log", args.log))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     // Both of rustls' providers are in the tree; it panics unless one is chosen.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let config = node::Config { data: args.data, run: args.run, env_file: args.env_file, pool: args.pool, environment: std::env::vars().collect() };
+    let config = node::Config {
+        data: args.data,
+        run: args.run,
+        env_file: args.env_file,
+        pool: args.pool,
+        environment: std::env::vars().collect(),
+    };
     let notify = std::env::var_os("NOTIFY_SOCKET");
     runtime.block_on(async {
         let node = Node::start(config).await?;

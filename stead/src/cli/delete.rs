@@ -59,6 +59,9 @@ pub(super) async fn gone(client: &Client, deployment: &Name, longest: Duration) 
     };
     match tokio::time::timeout(longest, wait).await {
         Ok(result) => result,
-        Err(_) => bail!("{deployment} is still there after {}; `stead get replica` shows what it waits for", show::age(spec::units::Duration(longest.as_millis() as u64))),
+        Err(_) => bail!(
+            "{deployment} is still there after {}; `stead get replica` shows what it waits for",
+            show::age(spec::units::Duration(longest.as_millis() as u64))
+        ),
     }
 }

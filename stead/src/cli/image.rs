@@ -35,7 +35,8 @@ pub(super) async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCo
     match &args.command {
         Command::Load { file } => {
             let archive = tokio::fs::File::open(file).await.with_context(|| format!("{} cannot be read", file.display()))?;
-            let loaded = context.client().load_image(archive).await.with_context(|| format!("{} was not loaded", file.display()))?;
+            let loaded =
+                context.client().load_image(archive).await.with_context(|| format!("{} was not loaded", file.display()))?;
             for image in loaded {
                 let name = if image.reference.is_empty() { "an image without a name" } else { &image.reference };
                 println!("loaded {} {}", show::plain(name), image.digest);
@@ -43,7 +44,10 @@ pub(super) async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCo
         }
         Command::Ls => {
             let images = context.client().images().await?;
-            let rows = images.into_iter().map(|image| vec![image.references.join(" "), image.digest, show::size(image.size_bytes)]).collect();
+            let rows = images
+                .into_iter()
+                .map(|image| vec![image.references.join(" "), image.digest, show::size(image.size_bytes)])
+                .collect();
             show::table(&["name", "digest", "size"], rows);
         }
     }

@@ -34,7 +34,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let data = below(args.root.as_deref(), paths::DATA);
 
     let mut changed = install_binary(&binary)?;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&data).with_context(|| format!("{} cannot be made", data.display()))?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&data)
+        .with_context(|| format!("{} cannot be made", data.display()))?;
     if !env.exists() {
         write(&env, "# Variables for $E:NAME in manifests, one NAME=value a line.\n", 0o600)?;
     }

@@ -38,7 +38,10 @@ pub(super) async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCo
     let replicas = find(&client, &args.service).await?;
     let mut streams = Vec::new();
     for replica in &replicas {
-        let lines = client.logs(replica, Some(args.tail), args.follow).await.with_context(|| format!("the logs of {replica} cannot be read"))?;
+        let lines = client
+            .logs(replica, Some(args.tail), args.follow)
+            .await
+            .with_context(|| format!("the logs of {replica} cannot be read"))?;
         streams.push(lines_of(lines).map(move |line| (replica, line)).boxed());
     }
     let width = replicas.iter().map(|replica| short(replica).len()).max().unwrap_or_default();
@@ -59,7 +62,9 @@ pub(super) async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCo
 }
 
 /// Splits what the node sends into lines of the log.
-fn lines_of(chunks: impl Stream<Item = Result<bytes::Bytes, api::client::Error>> + Unpin) -> impl Stream<Item = anyhow::Result<Line>> {
+fn lines_of(
+    chunks: impl Stream<Item = Result<bytes::Bytes, api::client::Error>> + Unpin,
+) -> impl Stream<Item = anyhow::Result<Line>> {
     let reader = StreamReader::new(chunks.map_err(std::io::Error::other));
     futures_util::stream::try_unfold(reader.lines(), |mut lines| async {
         let Some(line) = lines.next_line().await? else { return Ok(None) };

@@ -96,7 +96,8 @@ impl State {
         if decided < spec.services.len() {
             return None;
         }
-        let failed: BTreeMap<_, _> = wanted().filter(|(_, status)| status.failed).map(|(name, status)| (name.clone(), status.message.clone())).collect();
+        let failed: BTreeMap<_, _> =
+            wanted().filter(|(_, status)| status.failed).map(|(name, status)| (name.clone(), status.message.clone())).collect();
         (!failed.is_empty()).then_some(Outcome::Failed(failed))
     }
 }

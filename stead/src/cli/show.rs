@@ -28,7 +28,9 @@ pub(super) fn error(error: &anyhow::Error) {
 
 /// Keeps control characters of others from the terminal; line ends stay.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
 }
 
 /// Prints rows under a header, without lines around them.
@@ -42,7 +44,7 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) {
         table.add_row(row.iter().map(|cell| plain(cell)));
     }
     for line in table.to_string().lines() {
-        println!("{}", line.trim_end());
+        println!("{}", line.strip_prefix(' ').unwrap_or(line).trim_end());
     }
 }
 

@@ -54,7 +54,9 @@ pub(super) async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCo
             }
             Err(Error::NoNode { .. }) if args.yes || !Path::new(paths::DATA).exists() => {}
             Err(Error::NoNode { .. }) => {
-                bail!("no node runs, so what its deployments left cannot be taken away; start it with `stead daemon`, or say --yes to remove only files")
+                bail!(
+                    "no node runs, so what its deployments left cannot be taken away; start it with `stead daemon`, or say --yes to remove only files"
+                )
             }
             Err(error) => return Err(error).context("the node does not answer"),
         }
@@ -99,7 +101,9 @@ fn remove_files(root: Option<&Path>) -> anyhow::Result<()> {
 
 fn absent(path: &Path, result: std::io::Result<()>) -> anyhow::Result<()> {
     match result {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| format!("{} cannot be removed", path.display())),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{} cannot be removed", path.display()))
+        }
         _ => Ok(()),
     }
 }

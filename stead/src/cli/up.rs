@@ -63,7 +63,10 @@ pub(super) async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCo
             }
             Outcome::Gone => bail!("{deployment} was deleted meanwhile"),
         },
-        Err(_) => bail!("{deployment} is not up after {}; it goes on trying, and `stead get service -o wide` shows what it waits for", args.timeout),
+        Err(_) => bail!(
+            "{deployment} is not up after {}; it goes on trying, and `stead get service -o wide` shows what it waits for",
+            args.timeout
+        ),
     }
 }
 

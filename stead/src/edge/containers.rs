@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use runtime::container::{ExitRecord, Launch, Role};
-use spec::kind::container::{Cause, Exit, Spec, State, Status};
 use spec::kind::Container;
+use spec::kind::container::{Cause, Exit, Spec, State, Status};
 use spec::{Name, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};

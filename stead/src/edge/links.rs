@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
 
 use netctl::{Filter, Netctl};
+use spec::Name;
 use spec::kind::{Container, Node, container, node};
 use spec::net::{Block, Link};
-use spec::Name;
 use tracing::warn;
 
 use super::Edge;
@@ -87,7 +87,9 @@ pub(super) async fn link(edge: &Edge, name: &Name, spec: &container::Spec) {
     }
     report::status::<Container>(&edge.store, name, &subject.uid, |status: &mut container::Status| {
         status.linked = result.is_ok();
-        let failure = |error: &netctl::Error| one_more(status.link_failure.as_ref(), format!("its network cannot be made: {}", chain(error)), false, now);
+        let failure = |error: &netctl::Error| {
+            one_more(status.link_failure.as_ref(), format!("its network cannot be made: {}", chain(error)), false, now)
+        };
         status.link_failure = result.as_ref().err().map(failure);
     })
     .await;
@@ -103,7 +105,8 @@ pub(super) async fn repair_filter(edge: &Edge, name: &Name) {
     }
     report::status::<Node>(&edge.store, name, &subject.uid, |status: &mut node::Status| {
         status.filter_intact = result.is_ok();
-        status.filter_failure = result.as_ref().err().map(|error| one_more(status.filter_failure.as_ref(), chain(error), false, now));
+        status.filter_failure =
+            result.as_ref().err().map(|error| one_more(status.filter_failure.as_ref(), chain(error), false, now));
     })
     .await;
 }

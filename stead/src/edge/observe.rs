@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use spec::Object;
 use spec::kind::Container;
 use spec::kind::container::{Cause, Exit, State, Status};
 use spec::view::Item;
-use spec::Object;
 use tracing::{info, warn};
 
 use super::{Edge, Subject, containers, monitor};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use spec::Key;
 use spec::kind::{Endpoint, endpoint};
 use spec::plan::Tables;
-use spec::Key;
 use tracing::warn;
 
 use super::Edge;
@@ -39,7 +39,8 @@ pub(super) async fn publish(edge: &Edge, tables: &Tables) {
         let Some(object) = object else { continue };
         let known = spec::view::Item::<Endpoint>::of(&object).and_then(|item| item.status);
         if known != Some(&status) {
-            report::status::<Endpoint>(&edge.store, name, &object.uid, |there: &mut endpoint::Status| *there = status.clone()).await;
+            report::status::<Endpoint>(&edge.store, name, &object.uid, |there: &mut endpoint::Status| *there = status.clone())
+                .await;
         }
     }
 }

@@ -48,7 +48,9 @@ pub(crate) async fn examine() -> Vec<Finding> {
 fn root() -> Finding {
     match rustix::process::geteuid().is_root() {
         true => fine("root", "this runs as root"),
-        false => lacking("root", Level::Missing, "this does not run as root, so the rest cannot all be looked at", "run it with sudo"),
+        false => {
+            lacking("root", Level::Missing, "this does not run as root, so the rest cannot all be looked at", "run it with sudo")
+        }
     }
 }
 
@@ -121,9 +123,12 @@ fn port(port: u16) -> Finding {
     let name = format!("port {port}");
     match TcpListener::bind(("0.0.0.0", port)) {
         Ok(_) => fine(&name, "free"),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            lacking(&name, Level::Note, "another program listens on it", format!("endpoints cannot use it until that program leaves it; `ss -ltnp 'sport = :{port}'` names it"))
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => lacking(
+            &name,
+            Level::Note,
+            "another program listens on it",
+            format!("endpoints cannot use it until that program leaves it; `ss -ltnp 'sport = :{port}'` names it"),
+        ),
         Err(error) => lacking(&name, Level::Note, format!("cannot be used: {error}"), "run this as root"),
     }
 }

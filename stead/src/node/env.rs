@@ -28,7 +28,10 @@ impl Environment {
             .map(|(name, wanted)| match wanted {
                 EnvValue::Literal(text) => Ok((name.clone(), text.clone())),
                 EnvValue::FromNode(source) => value(source).map(|text| (name.clone(), text)).ok_or_else(|| {
-                    format!("env {name} asks for $E:{source}, which this node does not have: add `{source}=…` to {}", self.file.display())
+                    format!(
+                        "env {name} asks for $E:{source}, which this node does not have: add `{source}=…` to {}",
+                        self.file.display()
+                    )
                 }),
             })
             .collect()
@@ -83,7 +86,8 @@ mod tests {
         std::fs::write(&file, "A=file\n").unwrap();
         let own = [("A", "own"), ("B", "own")].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let environment = Environment::new(file, own);
-        let asked = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), EnvValue::FromNode((*name).to_owned()))).collect();
+        let asked =
+            |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), EnvValue::FromNode((*name).to_owned()))).collect();
         let read = environment.resolve(&asked(&["A", "B"])).await.unwrap();
         assert_eq!((read["A"].as_str(), read["B"].as_str()), ("file", "own"));
         assert!(environment.resolve(&asked(&["C"])).await.unwrap_err().contains("add `C=…`"));

@@ -109,9 +109,14 @@ impl Images for NodeImages {
     fn list(&self) -> BoxFuture<'_, Result<Vec<StoredImage>, Error>> {
         async move {
             let images = self.images.clone();
-            let listed = tokio::task::spawn_blocking(move || images.list()).await.map_err(|error| Error::Failed(error.to_string()))?;
+            let listed =
+                tokio::task::spawn_blocking(move || images.list()).await.map_err(|error| Error::Failed(error.to_string()))?;
             let listed = listed.map_err(|error| Error::Failed(chain(&error)))?;
-            let stored = |image: runtime::image::Listed| StoredImage { digest: image.digest, references: image.references, size_bytes: image.bytes };
+            let stored = |image: runtime::image::Listed| StoredImage {
+                digest: image.digest,
+                references: image.references,
+                size_bytes: image.bytes,
+            };
             Ok(listed.into_iter().map(stored).collect())
         }
         .boxed()

@@ -31,9 +31,12 @@ impl Identity {
     }
 
     fn make() -> io::Result<Identity> {
-        let name = super::host_name().or_else(|| "node".parse().ok()).ok_or_else(|| io::Error::other("the host has no usable name"))?;
+        let name =
+            super::host_name().or_else(|| "node".parse().ok()).ok_or_else(|| io::Error::other("the host has no usable name"))?;
         // Another node on this host shows in its control group.
-        let taken = |id: &str| ["/sys/fs/cgroup", "/sys/fs/cgroup/pids"].iter().any(|root| Path::new(root).join(format!("stead-{id}")).exists());
+        let taken = |id: &str| {
+            ["/sys/fs/cgroup", "/sys/fs/cgroup/pids"].iter().any(|root| Path::new(root).join(format!("stead-{id}")).exists())
+        };
         for _ in 0..64 {
             let mut bytes = [0; 2];
             rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;

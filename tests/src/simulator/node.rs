@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use spec::kind::container::{Cause, Exit, State};
 use spec::kind::image::Failure;
-use spec::kind::{Container, Image, Init, Node, Replica, Resolution, container, image, init, resolution};
+use spec::kind::{Container, Endpoint, Image, Init, Node, Replica, Resolution, container, image, init, resolution};
 use spec::object::{Object, Resource};
 use spec::plan::Tables;
 use spec::view::Item;
@@ -46,7 +46,15 @@ impl Edge for FakeNode {
 
     fn publish<'a>(&'a self, tables: &'a Tables) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         self.lock().tables = tables.clone();
-        Box::pin(async {})
+        Box::pin(async {
+            for name in tables.routes.keys() {
+                let object = self.store.get(&Key::new(Endpoint::KIND, name.clone()));
+                if let Some(object) = object.filter(|object| object.status.is_none()) {
+                    let serving = |status: &mut spec::kind::endpoint::Status| status.serving = true;
+                    report::status::<Endpoint>(&self.store, name, &object.uid, serving).await;
+                }
+            }
+        })
     }
 }
 
@@ -127,7 +135,8 @@ impl FakeNode {
                 }
                 self.report::<Container>(tell, name, |status: &mut container::Status| {
                     status.linked = well;
-                    status.link_failure = (!well).then(|| failed(status.link_failure.as_ref().map_or(0, |failure| failure.attempts)));
+                    status.link_failure =
+                        (!well).then(|| failed(status.link_failure.as_ref().map_or(0, |failure| failure.attempts)));
                 })
                 .await;
             }
@@ -209,8 +218,10 @@ impl FakeNode {
     pub async fn break_something(&self, which: u64) -> String {
         let names: Vec<Name> = self.lock().running.keys().cloned().collect();
         if names.is_empty() || which.is_multiple_of(7) {
-            self.report::<Node>(true, &"vps".parse().expect("a name"), |status: &mut spec::kind::node::Status| status.filter_intact = false)
-                .await;
+            self.report::<Node>(true, &"vps".parse().expect("a name"), |status: &mut spec::kind::node::Status| {
+                status.filter_intact = false
+            })
+            .await;
             return "the packet filter is lost".to_owned();
         }
         let name = &names[(which / 7) as usize % names.len()];
