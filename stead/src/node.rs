@@ -144,7 +144,7 @@ async fn open_edge(config: &Config, store: &Store, clock: Clock, identity: &Iden
     let images = Images::open(&config.data.join("images"), runtime::image::Config::default())?;
     let data_plane = DataPlane::open(proxy::Config {
         upstream_dns: upstream_dns(),
-        ..proxy::Config::new(config.run.join(DATA_PLANE_DIR), "/proc/self/exe".into(), vec![DATA_PLANE.into()])
+        ..proxy::Config::new(config.run.join(DATA_PLANE_DIR), containers.program(), vec![DATA_PLANE.into()])
     })
     .await
     .context("the data plane cannot be started")?;

@@ -72,6 +72,31 @@ fn a_file_that_is_no_store_is_refused_and_left_alone() {
     }
 }
 
+#[tokio::test]
+async fn rows_that_another_program_changed_are_noticed() {
+    const ROWS: redb::TableDefinition<'_, &str, &str> = redb::TableDefinition::new("objects");
+    let directory = tempfile::tempdir().unwrap();
+    for row in [None, Some("1"), Some("3")] {
+        let file = directory.path().join(row.unwrap_or("none"));
+        let store = open(&file).unwrap();
+        commit(&store, IMAGE, [put(&image("a"), "digest-2"), put(&image("b"), "digest-2")]).await.unwrap();
+        drop(store);
+        let db = redb::Database::open(&file).unwrap();
+        let tx = db.begin_write().unwrap();
+        {
+            let mut rows = tx.open_table(ROWS).unwrap();
+            let old = rows.remove("image/a").unwrap().unwrap().value().to_owned();
+            if let Some(row) = row {
+                rows.insert("image/a", old.replace("digest-2", &format!("digest-{row}")).as_str()).unwrap();
+            }
+        }
+        tx.commit().unwrap();
+        drop(db);
+        let error = open(&file).unwrap_err();
+        assert!(matches!(error, Error::Damaged { .. }), "{row:?}: {error:?}");
+    }
+}
+
 #[test]
 fn a_newer_format_is_refused() {
     let directory = tempfile::tempdir().unwrap();

@@ -26,11 +26,18 @@ fn with_small_disk(directory: &Path, test: impl FnOnce() + Send) {
     });
 }
 
-async fn fill_up(store: &Store) -> usize {
+/// Writes until the disk is full, with an observation after each write that only the next one takes to the disk.
+async fn fill_up(store: &Store) {
     for n in 0..1000 {
-        match commit(store, IMAGE, [put(&image(&format!("i{n}")), &"x".repeat(20_000))]).await {
+        let durable = commit(store, IMAGE, [put(&image(&format!("i{n}")), &"x".repeat(20_000))]).await;
+        let observed = Transaction::observed(Writer::Edge, [report(&image("a"), &n.to_string())]);
+        let result = match durable {
+            Ok(_) => store.commit(observed).await,
+            failed => failed,
+        };
+        match result {
             Ok(_) => (),
-            Err(Error::Full) => return n,
+            Err(Error::Full) => return,
             Err(error) => panic!("{error:?}"),
         }
     }
@@ -49,11 +56,9 @@ async fn full_disk(directory: &Path) {
     let store = Store::open(&file, writers()).unwrap();
     fs::write(&ballast, vec![0; 400_000]).unwrap();
     commit(&store, IMAGE, [put(&image("a"), "1")]).await.unwrap();
-    store.commit(Transaction::observed(Writer::Edge, [report(&image("a"), "u")])).await.unwrap();
-    let written = fill_up(&store).await;
+    fill_up(&store).await;
     let before = store.snapshot();
     assert!(matches!(store.writable(), Err(Error::Full)));
-    assert_eq!(before.objects.len(), written + 1, "what failed is not there");
     assert!(matches!(commit(&store, IMAGE, [put(&image("b"), "1")]).await, Err(Error::Full)));
 
     fs::remove_file(&ballast).unwrap();
@@ -62,8 +67,8 @@ async fn full_disk(directory: &Path) {
     store.writable().unwrap();
     let after = store.snapshot().objects;
     assert_eq!(replay(by_key(before.objects), &mut watch), by_key(after.clone()));
-    assert_eq!(store.get(&image("a")).unwrap().status, Some(image_status("u")), "observations are kept too");
     drop(store);
+    // Observations that only the failed write would have taken to the disk are among them.
     assert_eq!(Store::open(&file, writers()).unwrap().snapshot().objects, after);
 }
 

@@ -85,19 +85,22 @@ impl State {
         self.services.insert(name.to_owned(), Seen { status: status.clone(), line });
     }
 
+    /// Returns a verdict once there is nothing left to wait for.
     fn outcome(&self) -> Option<Outcome> {
         let (spec, ready) = self.current.as_ref()?;
-        if *ready {
+        let wanted: Vec<_> = spec.services.keys().filter_map(|name| Some((name, &self.services.get(name)?.status))).collect();
+        if wanted.len() < spec.services.len() {
+            return None;
+        }
+        if *ready && wanted.iter().all(|(_, status)| status.settled) {
             return Some(Outcome::Up);
         }
-        // A verdict on all that failed, once nothing else is still on its way.
-        let wanted = || spec.services.keys().filter_map(|name| self.services.get(name).map(|seen| (name, &seen.status)));
-        let decided = wanted().filter(|(_, status)| status.settled || status.failed).count();
-        if decided < spec.services.len() {
+        // What failed is told once nothing else is still on its way.
+        if !wanted.iter().all(|(_, status)| status.settled || status.failed) {
             return None;
         }
         let failed: BTreeMap<_, _> =
-            wanted().filter(|(_, status)| status.failed).map(|(name, status)| (name.clone(), status.message.clone())).collect();
+            wanted.into_iter().filter(|(_, status)| status.failed).map(|(name, status)| (name.clone(), status.message.clone())).collect();
         (!failed.is_empty()).then_some(Outcome::Failed(failed))
     }
 }
