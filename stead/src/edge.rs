@@ -31,6 +31,8 @@ use inits::Running;
 use links::Links;
 pub(crate) use monitor::watch as monitor_network;
 pub(crate) use observe::observe;
+use tables::Ports;
+pub(crate) use tables::watch_data_plane;
 
 /// The node's parts. Cheap to clone.
 #[derive(Clone)]
@@ -43,6 +45,7 @@ struct Shared {
     links: Links,
     supervisors: Supervisors,
     inits: Running,
+    ports: Ports,
 }
 
 /// What an edge is made of.
@@ -71,7 +74,15 @@ impl std::ops::Deref for Edge {
 impl Edge {
     pub(crate) fn new(parts: Parts, pool: spec::net::Block) -> Edge {
         let links = Links::new(parts.netctl.clone(), pool);
-        Edge { shared: Arc::new(Shared { parts, links, supervisors: Supervisors::default(), inits: Running::default() }) }
+        Edge {
+            shared: Arc::new(Shared {
+                parts,
+                links,
+                supervisors: Supervisors::default(),
+                inits: Running::default(),
+                ports: Ports::default(),
+            }),
+        }
     }
 
     /// Returns the object of an effect, unless it is gone.

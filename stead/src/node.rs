@@ -28,7 +28,7 @@ use tracing::{info, warn};
 use crate::cli::{DATA_PLANE, SHIM};
 use crate::clock::Clock;
 use crate::driver::Driver;
-use crate::edge::{Edge, Parts, monitor_network, observe};
+use crate::edge::{Edge, Parts, monitor_network, observe, watch_data_plane};
 use crate::report::{self, chain};
 use env::Environment;
 use identity::Identity;
@@ -76,6 +76,7 @@ impl Node {
         let edge = open_edge(&config, &store, clock, &identity).await?;
         observe(&edge).await.context("what runs already cannot be looked at")?;
         tokio::spawn(monitor_network(edge.clone()));
+        tokio::spawn(watch_data_plane(edge.clone()));
         let driver = Driver::new(store.clone(), controllers::ALL, Arc::new(edge.clone()), edge.clock.clone());
         let driver = tokio::spawn(driver.run());
 

@@ -76,7 +76,7 @@ fn print_one(output: Output, object: &Arc<Object>) -> anyhow::Result<()> {
     match output {
         Output::Json => println!("{}", serde_json::to_string_pretty(object)?),
         Output::Yaml => print!("{}", serde_saphyr::to_string(object.as_ref())?),
-        Output::Table | Output::Wide => print(output, &[object.clone()], true)?,
+        Output::Table | Output::Wide => print(output, std::slice::from_ref(object), true)?,
     }
     Ok(())
 }

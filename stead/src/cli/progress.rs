@@ -99,8 +99,11 @@ impl State {
         if !wanted.iter().all(|(_, status)| status.settled || status.failed) {
             return None;
         }
-        let failed: BTreeMap<_, _> =
-            wanted.into_iter().filter(|(_, status)| status.failed).map(|(name, status)| (name.clone(), status.message.clone())).collect();
+        let failed: BTreeMap<_, _> = wanted
+            .into_iter()
+            .filter(|(_, status)| status.failed)
+            .map(|(name, status)| (name.clone(), status.message.clone()))
+            .collect();
         (!failed.is_empty()).then_some(Outcome::Failed(failed))
     }
 }

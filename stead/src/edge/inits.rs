@@ -124,7 +124,7 @@ pub(super) async fn stop(edge: &Edge, name: &Name) {
         return;
     }
     let object = edge.object::<Init>(name);
-    let attempt = object.as_deref().and_then(|object| spec::view::Item::<Init>::of(object)).map_or(0, |item| item.spec.attempt);
+    let attempt = object.as_deref().and_then(spec::view::Item::<Init>::of).map_or(0, |item| item.spec.attempt);
     let at = edge.clock.now();
     report::status::<Init>(&edge.store, name, &subject.uid, |status: &mut Status| {
         let outcome = Outcome::Failed { id: String::new(), message: "it was stopped".to_owned(), started: at, at };
