@@ -6,5 +6,6 @@ pub mod container;
 pub mod image;
 pub mod init;
 pub mod logs;
+mod names;
 pub mod netns;
 pub mod probe;
