@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use spec::object::{Half, Object, Uid};
-use spec::plan::Writer;
+use spec::plan::{Note, Writer};
 use spec::view::Overlay;
 use spec::{Change, Effect, Key, Plan, Timestamp, View, World, Write};
 
@@ -31,6 +31,7 @@ pub struct Settled {
     pub writes: BTreeMap<String, Vec<Authored>>,
     /// In the order of their tasks.
     pub effects: Vec<Effect>,
+    pub notes: Vec<Note>,
     /// When each planned task wants to be planned again; `None` takes an earlier wish back.
     pub rechecks: BTreeMap<Task, Option<Timestamp>>,
     /// Tasks that were given up.
@@ -95,10 +96,17 @@ struct Run<'a> {
     overlay: Overlay,
     /// Who wrote each half last, by key.
     authors: BTreeMap<Key, [Option<&'static str>; 3]>,
-    outcomes: BTreeMap<Task, (Vec<Effect>, Option<Timestamp>)>,
+    outcomes: BTreeMap<Task, Outcome>,
     planned: BTreeMap<Task, u32>,
     aside: BTreeMap<Task, String>,
     plans: u64,
+}
+
+/// What a task's last plan asks for beside its writes.
+struct Outcome {
+    effects: Vec<Effect>,
+    recheck: Option<Timestamp>,
+    notes: Vec<Note>,
 }
 
 /// Index into `authors` of who marked or removed the object.
@@ -144,8 +152,8 @@ impl<'a> Run<'a> {
             self.aside.insert(task, format!("it wants to write {}, which is not its own", foreign.key()));
             return;
         }
-        let Plan { writes, effects, recheck } = plan;
-        self.outcomes.insert(task, (effects, recheck));
+        let Plan { writes, effects, recheck, notes } = plan;
+        self.outcomes.insert(task, Outcome { effects, recheck, notes });
         for write in writes {
             self.apply(controller.name, &write);
         }
@@ -181,10 +189,11 @@ impl<'a> Run<'a> {
             }
         }
         settled.writes.retain(|_, writes| !writes.is_empty());
-        for (task, (effects, recheck)) in self.outcomes {
+        for (task, outcome) in self.outcomes {
             if !self.aside.contains_key(&task) {
-                settled.effects.extend(effects);
-                settled.rechecks.insert(task, recheck);
+                settled.effects.extend(outcome.effects);
+                settled.notes.extend(outcome.notes);
+                settled.rechecks.insert(task, outcome.recheck);
             }
         }
         settled.aside = self.aside.into_iter().map(|(task, reason)| Aside { task, reason }).collect();

@@ -164,7 +164,7 @@ fn a_crash_loop_backs_off_and_is_then_left_alone() {
     sim.put(HELLO);
     sim.run();
     let web = name("hello/greeter/0");
-    let mut said = Vec::new();
+    let (mut said, mut noted) = (Vec::new(), Vec::new());
     for _ in 0..60 {
         let attempt = match sim.item::<Container>(&web).unwrap().status.unwrap().state {
             State::Running { attempt, .. } => attempt,
@@ -174,7 +174,7 @@ fn a_crash_loop_backs_off_and_is_then_left_alone() {
             sim.end(&web, attempt, Cause::Code(1));
         }
         sim.now.0 += 100;
-        sim.settle();
+        noted.extend(sim.settle().notes);
         while !sim.pending.is_empty() {
             sim.answer(0, true);
         }
@@ -184,6 +184,8 @@ fn a_crash_loop_backs_off_and_is_then_left_alone() {
         }
     }
     assert_eq!(said.last().unwrap().0, Phase::Failed);
+    assert!(noted.iter().all(|note| note.reason == "quarantined" && note.message.starts_with("before start 7: ")));
+    assert!(!noted.is_empty());
     let service = sim.item::<Service>(&name("hello/greeter")).unwrap();
     assert!(service.status.unwrap().failed, "{:?}", service.status);
     expect!["replica 0: it exited with code 1; it ended 6 times within a minute and is left alone for a while"]

@@ -16,6 +16,16 @@ pub struct Plan {
     pub effects: Vec<Effect>,
     /// Ask again at this time, though nothing changed.
     pub recheck: Option<Timestamp>,
+    pub notes: Vec<Note>,
+}
+
+/// Something worth telling a person: becomes an Event, once, however often it is said in the same words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    pub about: Key,
+    /// Stable word for programs, such as `quarantined`.
+    pub reason: &'static str,
+    pub message: String,
 }
 
 impl Plan {
@@ -25,6 +35,10 @@ impl Plan {
 
     pub fn effect(&mut self, effect: Effect) {
         self.effects.push(effect);
+    }
+
+    pub fn note(&mut self, about: &Key, reason: &'static str, message: impl Into<String>) {
+        self.notes.push(Note { about: about.clone(), reason, message: message.into() });
     }
 
     /// Asks to be planned again at `at` or before.

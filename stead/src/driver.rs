@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use controllers::{Aside, Controller, Settled, Task, dirty_all, dirty_by, settle};
-use spec::plan::{Slot, Tables, Writer};
+use spec::plan::{Note, Slot, Tables, Writer};
 use spec::view::Overlay;
 use spec::{Change, Effect, Key, Kind, Timestamp, View, World, Write};
 use store::{Batch, Committed, Cursor, Ended, Op, Store, Transaction, Watch};
@@ -132,7 +132,7 @@ impl Driver {
     async fn turn(&mut self) {
         let now = self.clock.now();
         let settled = settle(self.controllers, &self.world, std::mem::take(&mut self.due), now);
-        let Settled { writes, effects, rechecks, aside, plans } = settled;
+        let Settled { writes, effects, notes, rechecks, aside, plans } = settled;
         debug!(plans, groups = writes.len(), effects = effects.len(), "settled");
         let tasks: Vec<Task> = rechecks.keys().cloned().collect();
         self.schedule.update(rechecks);
@@ -161,6 +161,9 @@ impl Driver {
             self.edge.publish(&self.tables).await;
         }
         self.in_flight.start();
+        for Note { about, reason, message } in notes {
+            report::event(&self.store, &about, reason, &message, now).await;
+        }
     }
 
     /// Commits each deployment's writes in a transaction of its own, all sharing one flush; returns those that failed.

@@ -49,12 +49,15 @@ where
     Some(Op::new(write).expect_uid(uid.clone()).expect_revision(object.status_revision))
 }
 
-/// Writes an event about an object, or counts one that is there already.
+/// Writes an event about an object. Said again in the same words it is the same event; in others it counts as one more.
 pub async fn event(store: &Store, about: &Key, reason: &str, message: &str, now: Timestamp) {
     let Ok(name) = about.name.child(&format!("{}-{reason}", about.kind)) else { return };
     let key = Key::new(Kind::Event, name);
     let before = store.get(&key);
     let before = before.as_ref().and_then(|object| Item::<Event>::of(object)).map(|item| item.spec);
+    if before.is_some_and(|before| before.message == message) {
+        return;
+    }
     let spec = event::Spec {
         about: about.clone(),
         reason: reason.to_owned(),

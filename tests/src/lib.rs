@@ -4,11 +4,16 @@
 //! - [`server`]: a real node in a network namespace of its own, driven by the real command line. Needs root.
 //! - [`host`]: what is on the host, to see that nothing is left.
 //! - [`http`]: the smallest client, from inside such a namespace.
+//! - [`images`]: images of real programs, made of Debian's packages; [`registry`]: a real one, to pull them from.
+//! - [`shell`]: a way into a container, as one of its own processes.
 
 pub mod host;
 pub mod http;
+pub mod images;
 pub mod program;
+pub mod registry;
 pub mod server;
+pub mod shell;
 pub mod simulator;
 
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@ mod namespace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -33,7 +33,7 @@ impl Server {
         let identity = fs::read_to_string(server.data().join("node.json")).expect("the node wrote down who it is");
         let identity: Value = serde_json::from_str(&identity).expect("its identity is JSON");
         identity["id"].as_str().expect("it has an id").clone_into(&mut server.id);
-        server.stead(&["image", "load", program::hello_archive().to_str().expect("a plain path")]).good();
+        server.load(program::hello_archive());
         server
     }
 
@@ -77,6 +77,11 @@ impl Server {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it can be asked");
         let status = daemon.wait().expect("it is reaped");
         assert!(status.success(), "the daemon ended with {status}:\n{}", self.log());
+    }
+
+    /// Brings an image in, from an OCI archive.
+    pub fn load(&self, archive: &Path) {
+        self.stead(&["image", "load", archive.to_str().expect("a plain path")]).good();
     }
 
     pub fn daemon_pid(&self) -> u32 {
@@ -123,6 +128,16 @@ impl Server {
         let containers = self.objects("container");
         let pid = |object: &Value| object["status"]["state"]["running"]["pid"].as_u64().map(|pid| pid as u32);
         containers.iter().filter_map(|(name, object)| Some((name.clone(), pid(object)?))).collect()
+    }
+
+    /// Returns a replica's addresses: in its deployment's network, and in its service's.
+    pub fn addresses(&self, replica: &str) -> Vec<Ipv4Addr> {
+        let replicas = self.objects("replica");
+        let addresses = replicas[replica]["spec"]["addresses"].as_array().expect("it has addresses");
+        addresses
+            .iter()
+            .map(|address| address["address"].as_str().and_then(|text| text.parse().ok()).expect("an address"))
+            .collect()
     }
 
     /// Fetches from this node's own loopback address.

@@ -54,7 +54,7 @@ fn killed_at_any_moment_of_an_apply_it_ends_in_the_desired_state_with_nothing_re
         assert_eq!(shims, 20, "no shim is orphaned");
         // Those of the new version that ran at the kill still run.
         for (replica, pid) in &before {
-            if running.contains(pid) && containers.get(replica).is_some() && pids.get(replica) != Some(pid) {
+            if running.contains(pid) && containers.contains_key(replica) && pids.get(replica) != Some(pid) {
                 assert!(!is_alive(*pid), "round {round}: {replica} runs twice");
             }
         }

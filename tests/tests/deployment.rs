@@ -51,7 +51,7 @@ fn an_update_replaces_replicas_one_by_one_and_scaling_restarts_none() {
     let server = Server::new();
     server.up(HELLO).good();
     let before = server.pids();
-    let larger = HELLO.replace("      - name: http\n", "      - name: http\n").replacen("replicas: 2", "replicas: 3", 1);
+    let larger = HELLO.replacen("replicas: 2", "replicas: 3", 1);
     server.up(&larger).good();
     let scaled = server.pids();
     assert_eq!(scaled.len(), 5);

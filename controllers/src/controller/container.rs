@@ -209,7 +209,11 @@ fn start(
     let next = attempt::next(status, &replica.object.key);
     if next.not_before > now {
         plan.recheck(next.not_before);
-        return waiting(status, next);
+        let report = waiting(status, next);
+        if next.quarantined {
+            plan.note(&replica.object.key, "quarantined", format!("before start {}: {}", next.attempt, report.message));
+        }
+        return report;
     }
     let steps = view.get::<Revision>(&replica.spec.revision).map_or(0, |revision| revision.spec.template.init.steps.len());
     let init = view.get::<Init>(replica.name());

@@ -86,7 +86,7 @@ impl Sim {
                     }
                 }
                 Some(slot) if self.pending.iter().all(|other| other.slot().as_ref() != Some(&slot)) => {
-                    self.pending.push(effect.clone())
+                    self.pending.push(effect.clone());
                 }
                 Some(_) => {}
             }
@@ -186,7 +186,7 @@ impl Sim {
                 }
             }
             Effect::Release { name, .. } => {
-                self.report::<Container>(&name, |status| *status = container::Status { released: true, ..Default::default() })
+                self.report::<Container>(&name, |status| *status = container::Status { released: true, ..Default::default() });
             }
             Effect::RepairFilter { name } => self.report::<Node>(&name, |status| status.filter_intact = well),
             Effect::Overlay { .. } | Effect::Route { .. } | Effect::Record { .. } | Effect::Client { .. } => {}

@@ -155,7 +155,7 @@ impl FakeNode {
                 self.lock().work.retain(|(other, _)| !matches!(other, Effect::RunInit { name: running, .. } if running == name));
                 let key = Key::new(Init::KIND, name.clone());
                 let object = self.store.get(&key);
-                let attempt = object.as_deref().and_then(|object| Item::<Init>::of(object)).map_or(0, |item| item.spec.attempt);
+                let attempt = object.as_deref().and_then(Item::<Init>::of).map_or(0, |item| item.spec.attempt);
                 let outcome = init::Outcome::Failed { id: String::new(), message: "stopped".into(), started: now, at: now };
                 let status = init::Status { attempt, outcome, warnings: Vec::new() };
                 self.report::<Init>(tell, name, |there: &mut init::Status| *there = status.clone()).await;
@@ -219,7 +219,7 @@ impl FakeNode {
         let names: Vec<Name> = self.lock().running.keys().cloned().collect();
         if names.is_empty() || which.is_multiple_of(7) {
             self.report::<Node>(true, &"vps".parse().expect("a name"), |status: &mut spec::kind::node::Status| {
-                status.filter_intact = false
+                status.filter_intact = false;
             })
             .await;
             return "the packet filter is lost".to_owned();
@@ -303,7 +303,7 @@ impl FakeNode {
 
 fn running_attempt(store: &Store, name: &Name) -> u64 {
     let object = store.get(&Key::new(Container::KIND, name.clone()));
-    let status = object.as_deref().and_then(|object| Item::<Container>::of(object)).and_then(|item| item.status);
+    let status = object.as_deref().and_then(Item::<Container>::of).and_then(|item| item.status);
     match status.map(|status| status.state.clone()) {
         Some(State::Running { attempt, .. }) => attempt,
         _ => 0,

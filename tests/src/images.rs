@@ -1,0 +1,143 @@
+//! Images made of what Debian has: a shell in a box, and a real web server.
+//!
+//! They are kept below `target/images`, so that they are made once; a new name in the code makes a new one.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use rustix::fs::FlockOperation;
+
+/// What nginx is told: to answer with the name of the machine, and to write where containers write.
+const NGINX: &str = "daemon off;
+user www-data;
+worker_processes 1;
+error_log /dev/stderr notice;
+events {}
+http {
+    access_log /dev/stdout;
+    server {
+        listen 80;
+        default_type text/plain;
+        return 200 \"$hostname\\n\";
+    }
+}
+";
+
+/// Returns an OCI archive with busybox and a name for each of its applets, called `busybox:latest`.
+pub fn busybox() -> &'static Path {
+    static ARCHIVE: OnceLock<PathBuf> = OnceLock::new();
+    ARCHIVE.get_or_init(|| {
+        kept("busybox-1.tar", |archive, scratch| {
+            let root = scratch.join("root");
+            for dir in ["bin", "etc", "proc", "sys", "dev"] {
+                fs::create_dir_all(root.join(dir)).expect("a directory");
+            }
+            fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n").expect("a file");
+            fs::copy(busybox_program(), root.join("bin/busybox")).expect("busybox-static is installed");
+            let applets = run(Command::new(busybox_program()).arg("--list"));
+            for applet in applets.lines().filter(|applet| *applet != "busybox") {
+                symlink("busybox", root.join("bin").join(applet)).expect("a link");
+            }
+            let layout = pack(scratch, &root, &["--config.cmd", "sh"]);
+            let target = format!("oci-archive:{}:busybox:latest", archive.display());
+            copy(&format!("oci:{}:latest", layout.display()), &target);
+        })
+    })
+}
+
+/// Returns the static busybox of this machine.
+pub fn busybox_program() -> &'static Path {
+    Path::new("/usr/bin/busybox")
+}
+
+/// Returns an OCI layout with Debian and its nginx, whose only image has the tag `latest`.
+pub fn nginx() -> &'static Path {
+    static LAYOUT: OnceLock<PathBuf> = OnceLock::new();
+    LAYOUT.get_or_init(|| {
+        kept("debian-nginx-1", |target, scratch| {
+            let root = scratch.join("root");
+            debian(&root, "nginx-light");
+            fs::write(root.join("etc/nginx/nginx.conf"), NGINX).expect("its configuration can be written");
+            for leftover in ["var/cache/apt/archives", "var/lib/apt/lists"] {
+                fs::remove_dir_all(root.join(leftover)).expect("it can be left out");
+            }
+            let layout = pack(scratch, &root, &["--config.entrypoint", "nginx"]);
+            fs::rename(layout, target).expect("it can be kept");
+        })
+    })
+}
+
+/// Copies an image; both ends are as skopeo names them.
+pub fn copy(from: &str, to: &str) {
+    run(Command::new("skopeo").args(["--insecure-policy", "copy", "--quiet", from, to]));
+}
+
+/// Returns what is kept by that name, after `make` made it if it was not there: it gets its place and a scratch directory.
+fn kept(name: &str, make: impl FnOnce(&Path, &Path)) -> PathBuf {
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("target/images");
+    fs::create_dir_all(&images).expect("a directory");
+    let lock = fs::File::create(images.join(format!("{name}.lock"))).expect("a file");
+    // Other tests may want the same at the same time: one makes it.
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive).expect("it can be locked");
+    let place = images.join(name);
+    if !place.exists() {
+        let scratch = tempfile::Builder::new().prefix(".making-").tempdir_in(&images).expect("a directory");
+        let made = scratch.path().join("made");
+        make(&made, scratch.path());
+        fs::rename(made, &place).expect("it can be put in its place");
+    }
+    place
+}
+
+/// Makes an image of one layer out of a root; returns its layout.
+fn pack(scratch: &Path, root: &Path, config: &[&str]) -> PathBuf {
+    let layout = scratch.join("layout");
+    let image = format!("{}:latest", layout.display());
+    run(Command::new("umoci").args(["init", "--layout"]).arg(&layout));
+    run(Command::new("umoci").args(["new", "--image", &image]));
+    run(Command::new("umoci").args(["insert", "--image", &image]).arg(root).arg("/"));
+    run(Command::new("umoci").args(["config", "--image", &image]).args(config));
+    layout
+}
+
+/// Installs the smallest Debian of this machine's release, with some packages more.
+fn debian(root: &Path, packages: &str) {
+    let (mirror, release) = mirror();
+    // In a mount namespace of its own: what it mounts ends with it, however it ends.
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "debootstrap", "--variant=minbase", "--include", packages]);
+    command.arg(release).arg(root).arg(mirror);
+    if let Some(proxy) = proxy() {
+        command.env("http_proxy", proxy);
+    }
+    run(&mut command);
+}
+
+/// Returns where apt gets this release from, and the release's name.
+fn mirror() -> (String, String) {
+    let os = fs::read_to_string("/etc/os-release").expect("the release has a name");
+    let release = os.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).expect("it is a Debian");
+    let format = ["indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)", "Identifier: Packages"];
+    let targets = run(Command::new("apt-get").args(format));
+    let wanted = format!("{release} main ");
+    let mirror = targets.lines().find_map(|line| line.strip_prefix(&wanted)).expect("apt has a mirror of this release");
+    (mirror.to_owned(), release.to_owned())
+}
+
+/// Returns the proxy that apt goes through.
+fn proxy() -> Option<String> {
+    let said = run(Command::new("apt-config").args(["shell", "PROXY", "Acquire::http::Proxy"]));
+    let proxy = said.trim().strip_prefix("PROXY=")?.trim_matches('\'').to_owned();
+    Some(proxy).filter(|proxy| !proxy.is_empty() && proxy != "DIRECT")
+}
+
+/// Runs a program that must succeed, and returns what it printed.
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = || format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, said());
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
