@@ -105,6 +105,13 @@ fn run(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Logs what a filter lets through, in colours when a person reads it.
+pub fn log_to_stderr(filter: &str) {
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
+}
+
 /// A command needs no more than one thread.
 fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)

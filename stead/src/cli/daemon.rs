@@ -37,9 +37,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if !rustix::process::geteuid().is_root() {
         bail!("the node needs root, for containers and networks: run it with sudo");
     }
-    let filter = EnvFilter::try_new(&args.log).with_context(|| format!("`{}` is no filter for the log", args.log))?;
-    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
+    if let Err(error) = EnvFilter::try_new(&args.log) {
+        bail!("`{}` is no filter for the log: {error}", args.log);
+    }
+    super::log_to_stderr(&args.log);
     // Both of rustls' providers are in the tree; it panics unless one is chosen.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
