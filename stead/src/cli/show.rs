@@ -17,13 +17,26 @@ pub(super) fn paint(style: Style, text: impl Display) -> String {
 
 /// Prints an error with its causes, and a manifest's problems one by one.
 pub(super) fn error(error: &anyhow::Error) {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
+    let mut text = String::new();
+    for cause in error.chain() {
+        match cause.to_string() {
+            cause if text.is_empty() => text = cause,
+            cause if !text.contains(&cause) => text = format!("{text}: {cause}"),
+            _ => {}
+        }
+        // Its own cause is only that the file is not there.
+        if is_no_node(cause) {
+            break;
         }
     }
     eprintln!("{} {}", paint(BAD, "error:"), plain(&text));
+    if error.chain().any(is_no_node) {
+        eprintln!("  `stead up FILE` starts one, `sudo stead install` also after every boot; `--socket PATH` names another");
+    }
+}
+
+fn is_no_node(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(api::client::Error::NoNode { .. }))
 }
 
 /// Keeps control characters of others from the terminal; line ends stay.

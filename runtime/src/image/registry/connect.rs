@@ -63,7 +63,10 @@ async fn addresses(uri: &Uri) -> Result<Vec<SocketAddr>, BoxError> {
 /// Asks the host's name servers, as they are configured now: connections are rare, and the configuration changes.
 async fn lookup(host: &str) -> Result<Vec<IpAddr>, BoxError> {
     let resolver = TokioResolver::builder_tokio()?.build()?;
-    Ok(resolver.lookup_ip(host).await?.iter().collect())
+    match resolver.lookup_ip(host).await {
+        Ok(found) => Ok(found.iter().collect()),
+        Err(error) => Err(format!("the name {host} cannot be looked up: {error}").into()),
+    }
 }
 
 fn permitted(addresses: Vec<SocketAddr>, reach: Reach) -> Result<Vec<SocketAddr>, BoxError> {
