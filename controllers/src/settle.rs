@@ -12,8 +12,8 @@ use spec::{Change, Effect, Key, Plan, Timestamp, View, World, Write};
 
 use crate::Controller;
 
-/// How often one task is planned in one settlement: enough for the longest hand-off, and few enough that two controllers
-/// which undo each other are found out at once.
+/// How often one task is planned in one settlement, which is once a round: enough for the longest hand-off, whatever the number
+/// of objects, and few enough that two controllers which undo each other are found out at once.
 pub const PLANS_MAX: u32 = 64;
 
 /// One controller's work on one key.
@@ -82,8 +82,11 @@ pub fn dirty_all(controllers: &[Controller], world: &World) -> BTreeSet<Task> {
 /// The result depends on its arguments alone. One task's failure leaves the others' results as they are.
 pub fn settle(controllers: &[Controller], world: &World, due: BTreeSet<Task>, now: Timestamp) -> Settled {
     let mut run = Run { due, ..Run::new(controllers, world, now) };
-    while let Some(task) = run.due.pop_first() {
-        run.plan(task);
+    while !run.due.is_empty() {
+        run.round = std::mem::take(&mut run.due);
+        while let Some(task) = run.round.pop_first() {
+            run.plan(task);
+        }
     }
     run.finish()
 }
@@ -92,6 +95,9 @@ struct Run<'a> {
     controllers: &'a [Controller],
     world: &'a World,
     now: Timestamp,
+    /// Still to be planned in this round: each task at most once, so that an owner of many waits for all of them.
+    round: BTreeSet<Task>,
+    /// To be planned in the next round.
     due: BTreeSet<Task>,
     overlay: Overlay,
     /// Who wrote each half last, by key.
@@ -118,6 +124,7 @@ impl<'a> Run<'a> {
             controllers,
             world,
             now,
+            round: BTreeSet::new(),
             due: BTreeSet::new(),
             overlay: Overlay::default(),
             authors: BTreeMap::new(),
@@ -168,7 +175,7 @@ impl<'a> Run<'a> {
         self.overlay.set(key, new.clone());
         let change = Change { key: key.clone(), old, new };
         let woken = dirty_by(self.controllers, &View::new(self.world, &self.overlay), &change);
-        self.due.extend(woken);
+        self.due.extend(woken.into_iter().filter(|task| !self.round.contains(task)));
     }
 
     fn finish(self) -> Settled {

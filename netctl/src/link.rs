@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Both ends know each other's hardware address, so nobody ever asks by ARP and the first packet goes out at once.
-//! Permanent neighbours are also the ones the kernel's limit on neighbours (1,024 by default) does not count.
+//! Permanent neighbours are also the ones the kernel's limit on neighbours (1,024 by default) does not count. And ARP is off:
+//! that limit is the whole machine's, so a container that makes up neighbours would leave the host none.
 
 mod side;
 

@@ -113,6 +113,7 @@ mod tests {
             group,
             is_veth: true,
             peer: None,
+            arp: false,
             proxy_arp: false,
             ipv6_disabled: true,
         };

@@ -34,6 +34,7 @@ pub(crate) struct Interface {
     pub(crate) is_veth: bool,
     /// Index of a veth's other end, in the other end's namespace.
     pub(crate) peer: Option<u32>,
+    pub(crate) arp: bool,
     pub(crate) proxy_arp: bool,
     pub(crate) ipv6_disabled: bool,
 }
@@ -160,6 +161,10 @@ pub(crate) fn set_up(index: u32) -> Request {
     request(&RouteNetlinkMessage::SetLink(LinkUnspec::new_with_index(index).up().build()), 0)
 }
 
+pub(crate) fn disable_arp(index: u32) -> Request {
+    request(&RouteNetlinkMessage::SetLink(LinkUnspec::new_with_index(index).arp(false).build()), 0)
+}
+
 pub(crate) fn set_mac(index: u32, mac: Mac) -> Request {
     let message = LinkUnspec::new_with_index(index).append_extra_attribute(LinkAttribute::Address(mac.to_vec())).build();
     request(&RouteNetlinkMessage::SetLink(message), 0)
@@ -241,6 +246,7 @@ fn read_interface(message: &Message<'_>) -> Result<Option<Interface>, Error> {
         group: 0,
         is_veth: false,
         peer: None,
+        arp: !link.header.flags.contains(LinkFlags::Noarp),
         proxy_arp: false,
         // A kernel without IPv6 says nothing of it.
         ipv6_disabled: true,

@@ -123,20 +123,37 @@ pub enum Lane {
 }
 
 impl Effect {
+    /// Returns the name of the object that it is about.
+    pub fn name(&self) -> &Name {
+        match self {
+            Effect::Resolve { name, .. }
+            | Effect::Pull { name, .. }
+            | Effect::Link { name, .. }
+            | Effect::RunInit { name, .. }
+            | Effect::StopInit { name }
+            | Effect::Start { name, .. }
+            | Effect::Stop { name, .. }
+            | Effect::Release { name, .. }
+            | Effect::RepairFilter { name }
+            | Effect::Overlay { name, .. }
+            | Effect::Route { name, .. }
+            | Effect::Record { service: name, .. }
+            | Effect::Client { replica: name, .. } => name,
+        }
+    }
+
     /// Returns the slot the effect occupies; `None` for one on the node's tables.
     pub fn slot(&self) -> Option<Slot> {
-        let (lane, name) = match self {
-            Effect::Resolve { name, .. } => (Lane::Resolve, name),
-            Effect::Pull { name, .. } => (Lane::Pull, name),
-            Effect::Link { name, .. } | Effect::Start { name, .. } | Effect::Stop { name, .. } | Effect::Release { name, .. } => {
-                (Lane::Container, name)
-            }
-            Effect::RunInit { name, .. } => (Lane::Init, name),
-            Effect::StopInit { name, .. } => (Lane::InitStop, name),
-            Effect::RepairFilter { name, .. } => (Lane::Filter, name),
+        let lane = match self {
+            Effect::Resolve { .. } => Lane::Resolve,
+            Effect::Pull { .. } => Lane::Pull,
+            Effect::Link { .. } | Effect::Start { .. } | Effect::Stop { .. } | Effect::Release { .. } => Lane::Container,
+            Effect::RunInit { .. } => Lane::Init,
+            Effect::StopInit { .. } => Lane::InitStop,
+            Effect::RepairFilter { .. } => Lane::Filter,
             Effect::Overlay { .. } | Effect::Route { .. } | Effect::Record { .. } | Effect::Client { .. } => return None,
         };
-        Some(Slot { lane, name: name.clone() })
+        Some(Slot { lane, name: self.name().clone() })
     }
 }
 

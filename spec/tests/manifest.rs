@@ -135,3 +135,17 @@ fn json_is_read_alike() {
     let json = parse(&serde_json::to_string(&yaml).unwrap()).unwrap();
     assert_eq!(yaml, json);
 }
+
+#[test]
+fn a_deployment_has_no_more_replicas_than_its_addresses_can_bear() {
+    let service = |name: &str| format!("  {name}: {{image: {{name: i}}, scale: {{mode: fixed, replicas: 400}}}}\n");
+    let manifest = |count: usize| {
+        let services: String = (0..count).map(|i| service(&format!("s{i}"))).collect();
+        parse(&format!("version: v1\ndeployment: d\nservices:\n{services}"))
+    };
+    assert!(manifest(5).is_ok());
+    assert_snapshot!(
+        manifest(6).unwrap_err()[0].to_string(),
+        @"3:1: services: 2400 replicas are more than the 2000 that one deployment may have (make it several deployments)"
+    );
+}

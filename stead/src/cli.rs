@@ -93,7 +93,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
     match command {
         Command::Daemon(args) => daemon::run(args),
-        Command::Install(args) => install::run(&args),
+        Command::Install(args) => block_on(install::run(&args)),
         Command::Doctor(args) => block_on(doctor::run(&args)),
         Command::Uninstall(args) => block_on(uninstall::run(&args, context)),
         Command::Up(args) => block_on(up::run(&args, context)),

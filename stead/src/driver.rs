@@ -11,8 +11,10 @@
 
 mod in_flight;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,6 +47,8 @@ pub trait Edge: Send + Sync + 'static {
 const FULL_PASS: Duration = Duration::from_secs(300);
 /// Wait after a commit that failed for a reason that may pass, such as a full disk.
 const COMMIT_RETRY: spec::units::Duration = spec::units::Duration::seconds(1);
+/// Wait before an effect that ended and changed nothing is tried again. Its report may have found the disk full.
+const IN_VAIN: spec::units::Duration = spec::units::Duration::seconds(1);
 /// How long a task that was set aside is left alone.
 const ASIDE: spec::units::Duration = spec::units::Duration::seconds(30);
 /// Most writes of one transaction: a deployment of any size the manifest allows takes a few of them.
@@ -59,8 +63,8 @@ pub struct Driver {
     watch: Watch,
     due: BTreeSet<Task>,
     schedule: Schedule,
-    /// Own commits that the watch has not brought back yet.
-    own: Vec<Cursor>,
+    /// Own commits that the watch has not brought back yet, with what they changed.
+    own: Vec<(Cursor, BTreeSet<Key>)>,
     in_flight: InFlight,
     done: mpsc::UnboundedReceiver<Slot>,
     tables: Tables,
@@ -111,9 +115,15 @@ impl Driver {
 
     /// Takes in what is new, and does what is due; returns whether anything was.
     pub async fn step(&mut self) -> Result<bool, Ended> {
+        // In this order: what an effect that ended has reported is known before it is planned for again.
+        let ended: Vec<Slot> = std::iter::from_fn(|| self.done.try_recv().ok()).collect();
         self.absorb()?;
-        while let Ok(slot) = self.done.try_recv() {
-            self.finished(&slot);
+        for slot in &ended {
+            self.finished(slot);
+        }
+        for slot in self.in_flight.call() {
+            let tasks = self.concerned(&slot);
+            self.due.extend(tasks);
         }
         self.due.extend(self.schedule.ripe(self.clock.now()));
         if self.due.is_empty() {
@@ -140,22 +150,24 @@ impl Driver {
             self.set_aside(&aside, now).await;
         }
 
-        let failed = self.commit(writes, now).await;
-        for task in tasks {
-            if failed.contains(task.key.name.root()) {
-                self.due.insert(task);
-            }
+        let failed = self.commit(writes).await;
+        // All of them: a plan for one object may write another, in another transaction.
+        if failed.overtaken {
+            self.due.extend(tasks);
+        } else if failed.unstored {
+            tasks.into_iter().for_each(|task| self.schedule.no_later_than(task, now.after(COMMIT_RETRY)));
         }
-        for effect in effects {
-            let name = effect.slot().map(|slot| slot.name);
-            match name {
+        for effect in effects.into_iter().filter(|effect| !failed.groups.contains(effect.name().root())) {
+            match effect.slot() {
                 None => self.tables_changed |= self.tables.apply(&effect),
-                Some(name) if failed.contains(name.root()) => {}
-                Some(_) => self.in_flight.enqueue(effect),
+                Some(slot) => {
+                    let revision = self.world.get(&key_of(&slot)).map_or(0, |object| object.revision);
+                    self.in_flight.enqueue(effect, revision);
+                }
             }
         }
         // The tables come first: traffic is turned away from what is about to stop.
-        self.tables_complete |= failed.is_empty();
+        self.tables_complete |= failed.groups.is_empty();
         if self.tables_changed && self.tables_complete {
             self.tables_changed = false;
             self.edge.publish(&self.tables).await;
@@ -167,37 +179,30 @@ impl Driver {
     }
 
     /// Commits each deployment's writes in a transaction of its own, all sharing one flush; returns those that failed.
-    async fn commit(
-        &mut self,
-        writes: std::collections::BTreeMap<String, Vec<controllers::Authored>>,
-        now: Timestamp,
-    ) -> BTreeSet<String> {
+    async fn commit(&mut self, writes: BTreeMap<String, Vec<controllers::Authored>>) -> Failed {
         let commits = writes.into_iter().map(|(group, writes)| {
             let store = self.store.clone();
             async move { (group, commit_all(&store, writes).await) }
         });
-        let mut failed = BTreeSet::new();
+        let mut failed = Failed::default();
         for (group, (committed, result)) in futures_util::future::join_all(commits).await {
             for committed in committed.into_iter().filter(|committed| !committed.changes.is_empty()) {
-                self.own.push(committed.cursor);
+                self.own.push((committed.cursor, committed.changes.iter().map(|change| change.key.clone()).collect()));
                 for change in committed.changes {
                     self.world.set(&change.key, change.new);
                 }
             }
             match result {
                 Ok(()) => {}
-                // Somebody else wrote meanwhile; what they wrote is on its way here, and the tasks are planned again.
+                // Somebody else wrote meanwhile; what they wrote is on its way here.
                 Err(store::Error::Conflict { .. } | store::Error::Gone { .. } | store::Error::Deleting { .. }) => {
-                    failed.insert(group);
+                    failed.overtaken = true;
+                    failed.groups.insert(group);
                 }
                 Err(error) => {
                     error!(deployment = group, error = report::chain(&error), "decisions cannot be committed");
-                    for task in dirty_all(self.controllers, &self.world) {
-                        if task.key.name.root() == group {
-                            self.schedule.at(task, now.after(COMMIT_RETRY));
-                        }
-                    }
-                    failed.insert(group);
+                    failed.unstored = true;
+                    failed.groups.insert(group);
                 }
             }
         }
@@ -213,6 +218,7 @@ impl Driver {
                 Err(Ended::Lagged) => {
                     warn!("the driver fell behind the store and starts over");
                     (self.watch, self.world) = start_over(&self.store);
+                    self.own.clear();
                     self.due.extend(dirty_all(self.controllers, &self.world));
                 }
                 Err(Ended::Closed) => return Err(Ended::Closed),
@@ -222,14 +228,14 @@ impl Driver {
 
     fn take(&mut self, batch: &Batch) {
         // Own commits were applied when they were made, and planned for in the settlement that wrote them.
-        if let Some(index) = self.own.iter().position(|cursor| *cursor == batch.cursor) {
+        if let Some(index) = self.own.iter().position(|(cursor, _)| *cursor == batch.cursor) {
             self.own.swap_remove(index);
             return;
         }
         for change in &batch.changes {
-            // An own commit that came later is in the world already, with this change in it.
-            let known = self.world.get(&change.key).map_or(0, |object| object.revision);
-            if change.new.as_ref().is_none_or(|object| object.revision > known) {
+            // What an own commit made of it afterwards is in the world already, be it that nothing was left.
+            let is_past = self.own.iter().any(|(cursor, keys)| *cursor > batch.cursor && keys.contains(&change.key));
+            if !is_past {
                 self.world.set(&change.key, change.new.clone());
             }
             let none = Overlay::default();
@@ -259,15 +265,26 @@ impl Driver {
         Ok(())
     }
 
-    /// Plans again for what an effect occupied, and for one that waited for room in its lane.
+    /// Plans again for what an effect occupied: at once if the effect changed something, else after a pause.
     fn finished(&mut self, slot: &Slot) {
-        for slot in self.in_flight.finished(slot) {
-            let key = Key::new(kind_of(&slot), slot.name);
-            let object = self.world.get(&key).cloned();
-            let none = Overlay::default();
-            let change = Change { key, old: object.clone(), new: object };
-            self.due.extend(dirty_by(self.controllers, &View::new(&self.world, &none), &change));
+        let before = self.in_flight.finished(slot);
+        let after = self.world.get(&key_of(slot)).map(|object| object.revision);
+        let tasks = self.concerned(slot);
+        if before.is_some() && before == after {
+            let at = self.clock.now().after(IN_VAIN);
+            tasks.into_iter().for_each(|task| self.schedule.no_later_than(task, at));
+        } else {
+            self.due.extend(tasks);
         }
+    }
+
+    /// Returns the tasks that a slot is of concern to.
+    fn concerned(&self, slot: &Slot) -> Vec<Task> {
+        let key = key_of(slot);
+        let object = self.world.get(&key).cloned();
+        let none = Overlay::default();
+        let change = Change { key, old: object.clone(), new: object };
+        dirty_by(self.controllers, &View::new(&self.world, &none), &change)
     }
 
     async fn set_aside(&mut self, aside: &Aside, now: Timestamp) {
@@ -280,16 +297,27 @@ impl Driver {
     }
 }
 
-/// Returns the kind of object that an effect of a lane is about.
-fn kind_of(slot: &Slot) -> Kind {
+/// What could not be committed.
+#[derive(Default)]
+struct Failed {
+    groups: BTreeSet<String>,
+    /// Something, because somebody else wrote meanwhile: plan again at once.
+    overtaken: bool,
+    /// Something, because the store cannot take it now: plan again after a pause.
+    unstored: bool,
+}
+
+/// Returns the object that an effect in a slot is about.
+fn key_of(slot: &Slot) -> Key {
     use spec::plan::Lane;
-    match slot.lane {
+    let kind = match slot.lane {
         Lane::Resolve => Kind::Resolution,
         Lane::Pull => Kind::Image,
         Lane::Container => Kind::Container,
         Lane::Init | Lane::InitStop => Kind::Init,
         Lane::Filter => Kind::Node,
-    }
+    };
+    Key::new(kind, slot.name.clone())
 }
 
 fn start_over(store: &Store) -> (Watch, World) {

@@ -31,7 +31,7 @@ use inits::Running;
 use links::Links;
 pub(crate) use monitor::watch as monitor_network;
 pub(crate) use observe::observe;
-use tables::Ports;
+use tables::Told;
 pub(crate) use tables::watch_data_plane;
 
 /// The node's parts. Cheap to clone.
@@ -45,7 +45,7 @@ struct Shared {
     links: Links,
     supervisors: Supervisors,
     inits: Running,
-    ports: Ports,
+    told: Told,
 }
 
 /// What an edge is made of.
@@ -80,7 +80,7 @@ impl Edge {
                 links,
                 supervisors: Supervisors::default(),
                 inits: Running::default(),
-                ports: Ports::default(),
+                told: Told::default(),
             }),
         }
     }

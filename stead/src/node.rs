@@ -74,8 +74,9 @@ impl Node {
         let identity = Identity::load_or_make(&config.data).context("the node's identity cannot be kept")?;
 
         let edge = open_edge(&config, &store, clock, &identity).await?;
+        let network_events = edge.netctl.events();
         observe(&edge).await.context("what runs already cannot be looked at")?;
-        tokio::spawn(monitor_network(edge.clone()));
+        tokio::spawn(monitor_network(edge.clone(), network_events));
         tokio::spawn(watch_data_plane(edge.clone()));
         let driver = Driver::new(store.clone(), controllers::ALL, Arc::new(edge.clone()), edge.clock.clone());
         let driver = tokio::spawn(driver.run());

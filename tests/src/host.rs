@@ -51,6 +51,14 @@ pub fn processes(namespace: &Path) -> BTreeSet<String> {
         .collect()
 }
 
+/// Returns the process that started a process and waits for it.
+pub fn parent(pid: u32) -> u32 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_else(|error| panic!("process {pid}: {error}"));
+    // The name, in brackets, may have spaces and brackets in it.
+    let after_name = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
+    after_name.and_then(|parent| parent.parse().ok()).expect("a parent")
+}
+
 /// Returns the files below a directory, relative to it; folders too when they are empty.
 pub fn files(below: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();

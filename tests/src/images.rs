@@ -3,12 +3,18 @@
 //! They are kept below `target/images`, so that they are made once; a new name in the code makes a new one.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
 use rustix::fs::FlockOperation;
+
+/// What busybox's httpd answers.
+pub const GREETING: &str = "here\n";
+
+/// What it runs for a POST: a script, and what that prints is the answer.
+const SHELL: &str = "#!/bin/sh\necho 'Content-Type: text/plain'\necho\nexec 2>&1\nexec sh\n";
 
 /// What nginx is told: to answer with the name of the machine, and to write where containers write.
 const NGINX: &str = "daemon off;
@@ -30,18 +36,22 @@ http {
 pub fn busybox() -> &'static Path {
     static ARCHIVE: OnceLock<PathBuf> = OnceLock::new();
     ARCHIVE.get_or_init(|| {
-        kept("busybox-1.tar", |archive, scratch| {
+        kept("busybox-4.tar", |archive, scratch| {
             let root = scratch.join("root");
-            for dir in ["bin", "etc", "proc", "sys", "dev"] {
+            for dir in ["bin", "etc", "proc", "sys", "dev", "www/cgi-bin"] {
                 fs::create_dir_all(root.join(dir)).expect("a directory");
             }
             fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n").expect("a file");
+            fs::write(root.join("www/index.html"), GREETING).expect("a file");
+            fs::write(root.join("www/cgi-bin/run"), SHELL).expect("a file");
+            fs::set_permissions(root.join("www/cgi-bin/run"), fs::Permissions::from_mode(0o755)).expect("it is a program");
             fs::copy(busybox_program(), root.join("bin/busybox")).expect("busybox-static is installed");
             let applets = run(Command::new(busybox_program()).arg("--list"));
             for applet in applets.lines().filter(|applet| *applet != "busybox") {
                 symlink("busybox", root.join("bin").join(applet)).expect("a link");
             }
-            let layout = pack(scratch, &root, &["--config.cmd", "sh"]);
+            // As the first process of a container none of its programs hears a SIGTERM, and a test has no time for the grace.
+            let layout = pack(scratch, &root, &["--config.stopsignal", "SIGKILL"]);
             let target = format!("oci-archive:{}:busybox:latest", archive.display());
             copy(&format!("oci:{}:latest", layout.display()), &target);
         })

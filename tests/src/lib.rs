@@ -6,10 +6,12 @@
 //! - [`http`]: the smallest client, from inside such a namespace.
 //! - [`images`]: images of real programs, made of Debian's packages; [`registry`]: a real one, to pull them from.
 //! - [`shell`]: a way into a container, as one of its own processes.
+//! - [`outside`]: a network beyond the node's, in place of the internet.
 
 pub mod host;
 pub mod http;
 pub mod images;
+pub mod outside;
 pub mod program;
 pub mod registry;
 pub mod server;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 /// Set by whoever has just built everything, so that no test has to ask.
 const BUILT: &str = "STEAD_BUILT";
@@ -34,6 +35,9 @@ pub fn hello_archive() -> &'static Path {
     static ARCHIVE: OnceLock<PathBuf> = OnceLock::new();
     ARCHIVE.get_or_init(|| {
         let archive = folder().join("hello-for-tests.tar");
+        if written(&archive).is_some_and(|packed| written(&folder().join("hello")).is_some_and(|built| built < packed)) {
+            return archive;
+        }
         // Other tests do the same at the same time: each makes its own, and the last one named is as good as the first.
         let own = archive.with_extension(std::process::id().to_string());
         let packed = Command::new(folder().join("xtask")).args(["image", "hello", "-o"]).arg(&own).output().expect("xtask runs");
@@ -41,4 +45,8 @@ pub fn hello_archive() -> &'static Path {
         std::fs::rename(&own, &archive).expect("it can be renamed");
         archive
     })
+}
+
+fn written(file: &Path) -> Option<SystemTime> {
+    file.metadata().and_then(|metadata| metadata.modified()).ok()
 }

@@ -140,6 +140,11 @@ impl Server {
             .collect()
     }
 
+    /// Returns the process of a replica's container, once it runs.
+    pub fn pid(&self, replica: &str) -> u32 {
+        eventually(&format!("{replica} runs"), || self.pids().get(replica).copied())
+    }
+
     /// Fetches from this node's own loopback address.
     pub fn get(&self, port: u16, path: &str) -> std::io::Result<(u16, String)> {
         let (address, path) = (SocketAddr::from(([127, 0, 0, 1], port)), path.to_owned());
@@ -254,7 +259,8 @@ impl Answer {
         self.all()
     }
 
-    fn all(&self) -> String {
+    /// Returns both outputs.
+    pub fn all(&self) -> String {
         format!("{}{}", String::from_utf8_lossy(&self.output.stdout), String::from_utf8_lossy(&self.output.stderr))
     }
 }

@@ -1,10 +1,12 @@
 //! A shell inside a container, reached from the node by the replica's address.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::eventually;
+use crate::images::GREETING;
 use crate::server::{Namespace, Server};
 
 /// Where it listens.
@@ -13,7 +15,7 @@ const PORT: u16 = 9;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a service of the busybox image needs to be one.
-pub const COMMAND: &str = "{entrypoint: [nc, -ll, -p, '9', -e, sh]}";
+pub const COMMAND: &str = "{entrypoint: [httpd, -f, -p, '9', -h, /www]}";
 
 /// A replica that runs [`COMMAND`].
 pub struct Shell {
@@ -43,14 +45,26 @@ impl Shell {
         let said = self.run(&format!("{script}\necho \"status $?\""));
         said.trim_end().ends_with("status 0")
     }
+
+    /// Returns which of these, each `<host>:<port>`, answer from inside the container. All are tried at the same time.
+    pub fn reaches<'a>(&self, targets: &[&'a str]) -> BTreeSet<&'a str> {
+        let script = "echo \"$target is $(timeout 2 wget -q -O - http://$target/ 2>/dev/null)\"";
+        let said = self.run(&format!("for target in {}; do ({script}) & done; wait", targets.join(" ")));
+        let line = |target: &str, answer: &str| said.lines().any(|line| line == format!("{target} is {answer}"));
+        let (answered, silent): (BTreeSet<&str>, BTreeSet<&str>) =
+            targets.iter().copied().partition(|target| line(target, GREETING.trim_end()));
+        assert!(silent.iter().all(|target| line(target, "")), "{said}");
+        answered
+    }
 }
 
 fn talk(address: SocketAddr, script: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    writeln!(stream, "exec 2>&1\n{script}")?;
-    stream.shutdown(Shutdown::Write)?;
-    let mut said = Vec::new();
-    stream.read_to_end(&mut said)?;
-    Ok(String::from_utf8_lossy(&said).into_owned())
+    write!(stream, "POST /cgi-bin/run HTTP/1.0\r\nContent-Length: {}\r\n\r\n{script}", script.len())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (_, said) = answer.split_once("\n\n").ok_or_else(|| io::Error::other(answer.to_string()))?;
+    Ok(said.to_owned())
 }

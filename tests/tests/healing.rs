@@ -1,7 +1,7 @@
 //! What is broken by hand is put right, and nothing else is touched. Needs root.
 
 use tests::server::Server;
-use tests::{eventually, until};
+use tests::{eventually, host, until};
 
 const HELLO: &str = include_str!("../../examples/hello.yaml");
 
@@ -55,7 +55,7 @@ fn a_root_unmounted_by_hand_harms_nobody_and_is_there_again_at_the_next_start() 
     let web = "hello/web/0";
     let neighbours = others(&server, web);
     let pid = server.pids()[web];
-    let shim = parent_of(pid);
+    let shim = host::parent(pid);
     // The root is mounted nowhere but in the namespace of its shim and in the container itself.
     let mounts = std::fs::read_to_string(format!("/proc/{shim}/mountinfo")).unwrap();
     let roots: Vec<_> =
@@ -79,7 +79,7 @@ fn a_shim_killed_takes_its_container_along_and_both_come_back() {
     let web = "hello/web/0";
     let pid = server.pids()[web];
     let neighbours = others(&server, web);
-    let shim = rustix::process::Pid::from_raw(parent_of(pid) as i32).unwrap();
+    let shim = rustix::process::Pid::from_raw(host::parent(pid) as i32).unwrap();
     rustix::process::kill_process(shim, rustix::process::Signal::KILL).unwrap();
     until("the container is gone", || !std::path::Path::new(&format!("/proc/{pid}/root/hello")).exists());
     eventually("it runs again", || server.pids().get(web).copied().filter(|new| *new != pid));
@@ -104,10 +104,4 @@ fn data_plane(server: &Server) -> u32 {
         let line = processes.iter().find(|line| line.contains("__data-plane"))?;
         line.split(' ').next()?.parse().ok()
     })
-}
-
-fn parent_of(pid: u32) -> u32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let after_name = stat.rsplit(')').next().unwrap();
-    after_name.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -62,11 +62,16 @@ fn plan(view: &View<'_>, key: &Key, now: Timestamp) -> Plan {
     };
     let addresses = replica.map(|item| item.spec.addresses.iter().map(|address| address.address).collect());
     plan.effect(Effect::Client { replica: key.name.clone(), addresses });
-    let Some(replica) = replica else { return plan };
-
     let container = view.get::<Container>(&key.name);
+    let Some(replica) = replica else {
+        // A crash between two transactions of one settlement can leave a container alone.
+        wind_down(container, &mut plan);
+        return plan;
+    };
+
     let report = match container {
         _ if replica.deleting() => wind_down(container, &mut plan),
+        Some(marked) if marked.deleting() => wind_down(container, &mut plan),
         Some(container) => drive(view, &replica, &container, now, &mut plan),
         None => Report::new(Phase::Pending, "is being set up"),
     };
@@ -153,7 +158,7 @@ fn drive(
         link(container, &status, now, plan);
     }
     match &status.state {
-        State::Running { since, .. } => watch(container, &status.health, *since, now, plan),
+        State::Running { .. } => watch(container, &status.health, plan),
         State::Down if !status.linked => {
             Report::new(Phase::Starting, status.link_failure.map_or("is being connected".to_owned(), |failure| failure.message))
         }
@@ -162,22 +167,17 @@ fn drive(
 }
 
 fn link(container: &Item<'_, Container>, status: &container::Status, now: Timestamp, plan: &mut Plan) {
-    match backoff::retry_at(status.link_failure.as_ref(), &container.object.key) {
+    match backoff::retry_at(status.link_failure.as_ref(), &container.object.key, now) {
         Some(at) if at > now => plan.recheck(at),
         _ => plan.effect(Effect::Link { name: container.name().clone(), spec: Arc::new(container.spec.clone()) }),
     }
 }
 
 /// Judges a running container by its probe.
-fn watch(container: &Item<'_, Container>, health: &Health, since: Timestamp, now: Timestamp, plan: &mut Plan) -> Report {
+fn watch(container: &Item<'_, Container>, health: &Health, plan: &mut Plan) -> Report {
     let Some(probe) = &container.spec.probe else { return Report::new(Phase::Ready, "") };
     if health.failures < probe.retries {
         return if health.passed { Report::new(Phase::Ready, "") } else { Report::new(Phase::Running, not_healthy_yet(health)) };
-    }
-    let grace_ends = since.after(probe.start_grace);
-    if !health.passed && now < grace_ends {
-        plan.recheck(grace_ends);
-        return Report::new(Phase::Running, not_healthy_yet(health));
     }
     if probe.restart {
         plan.effect(Effect::Stop {
@@ -206,7 +206,7 @@ fn start(
     now: Timestamp,
     plan: &mut Plan,
 ) -> Report {
-    let next = attempt::next(status, &replica.object.key);
+    let next = attempt::next(status, &replica.object.key, now);
     if next.not_before > now {
         plan.recheck(next.not_before);
         let report = waiting(status, next);

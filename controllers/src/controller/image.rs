@@ -52,7 +52,7 @@ fn resolve(view: &View<'_>, key: &Key, now: Timestamp, plan: &mut Plan) {
     // A failure of the reference that stood here before says nothing about this one.
     let current = resolution.object.observed_generation == resolution.object.generation;
     let failure = status.filter(|_| current).and_then(|status| status.failure.as_ref());
-    match backoff::retry_at(failure, key) {
+    match backoff::retry_at(failure, key, now) {
         Some(at) if at > now => plan.recheck(at),
         _ => plan.effect(Effect::Resolve { name: key.name.clone(), spec: Arc::new(resolution.spec.clone()) }),
     }
@@ -72,7 +72,7 @@ fn pull(view: &View<'_>, key: &Key, now: Timestamp, plan: &mut Plan) {
     if image.status.is_some_and(|status| status.config.is_some()) {
         return;
     }
-    match backoff::retry_at(image.status.and_then(|status| status.failure.as_ref()), key) {
+    match backoff::retry_at(image.status.and_then(|status| status.failure.as_ref()), key, now) {
         Some(at) if at > now => plan.recheck(at),
         _ => plan.effect(Effect::Pull { name: key.name.clone(), spec: Arc::new(image.spec.clone()) }),
     }

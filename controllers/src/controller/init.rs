@@ -42,7 +42,7 @@ fn prepare(view: &View<'_>, key: &Key, now: Timestamp, plan: &mut Plan) {
     if steps.is_empty() {
         return;
     }
-    let next = attempt::next(status, key);
+    let next = attempt::next(status, key, now);
     if next.not_before > now {
         return plan.recheck(next.not_before);
     }

@@ -17,7 +17,7 @@ fn plan(view: &View<'_>, key: &Key, now: Timestamp) -> Plan {
     if status.filter_intact || status.id.is_empty() {
         return plan;
     }
-    match backoff::retry_at(status.filter_failure.as_ref(), key) {
+    match backoff::retry_at(status.filter_failure.as_ref(), key, now) {
         Some(at) if at > now => plan.recheck(at),
         _ => plan.effect(Effect::RepairFilter { name: key.name.clone() }),
     }

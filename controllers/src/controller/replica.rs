@@ -61,10 +61,10 @@ fn plan(view: &View<'_>, key: &Key, _: Timestamp) -> Plan {
     let Some(service) = view.get::<Service>(&key.name).filter(|service| !service.deleting()) else { return plan };
     let all = view.owned::<Replica>(key);
     let current = names::current_revision(view, &service).map(|revision| revision.name().clone());
+    let fleet = Fleet::of(&all, &service, current.as_ref());
+    plan.writes.extend(fleet.surplus().into_iter().map(|replica| Write::Delete { key: replica.object.key.clone() }));
     if let Some(current) = &current {
-        let missing = Fleet::of(&all, &service, current);
-        plan.writes.extend(missing.surplus().into_iter().map(|replica| Write::Delete { key: replica.object.key.clone() }));
-        create(view, &service, current, &all, missing.to_create(), &mut plan);
+        create(view, &service, current, &all, fleet.to_create(), &mut plan);
     }
     let status = report(view, &service, current, &all);
     plan.write(Write::Status { key: key.clone(), status: Service::to_status(status) });
@@ -79,8 +79,10 @@ struct Fleet<'a> {
 }
 
 impl<'a> Fleet<'a> {
-    fn of(all: &[Item<'a, Replica>], service: &Item<'a, Service>, current: &Name) -> Fleet<'a> {
-        let (current, old) = all.iter().filter(|item| !item.deleting()).partition(|item| item.spec.revision == *current);
+    /// Without a current revision, as long as its image is not known, all that is there counts as current.
+    fn of(all: &[Item<'a, Replica>], service: &Item<'a, Service>, current: Option<&Name>) -> Fleet<'a> {
+        let is_current = |item: &Item<'_, Replica>| current.is_none_or(|current| item.spec.revision == *current);
+        let (current, old) = all.iter().filter(|item| !item.deleting()).partition(|item| is_current(item));
         Fleet { desired: service.spec.replicas() as usize, current, old }
     }
 
@@ -180,7 +182,9 @@ fn report(view: &View<'_>, service: &Item<'_, Service>, current: Option<Name>, a
 fn not_open(view: &View<'_>, service: &Item<'_, Service>) -> Option<(String, bool)> {
     service.spec.endpoints.iter().find_map(|endpoint| {
         let there = service.name().child(&endpoint.name).ok().and_then(|name| view.get::<Endpoint>(&name));
-        match there.and_then(|item| item.status).cloned().unwrap_or_default() {
+        // What is said of the port or the replicas that stood here before says nothing about these.
+        let told = there.filter(|item| item.object.observed_generation == item.object.generation);
+        match told.and_then(|item| item.status).cloned().unwrap_or_default() {
             status if status.serving => None,
             status => match status.error {
                 Some(error) => Some((format!("endpoint {}: {error}", endpoint.name), true)),
@@ -205,8 +209,13 @@ fn waiting_for(
             None => (format!("looking up image {}", service.spec.image.name), false),
         };
     }
-    if names::node(view).is_none() {
-        return ("no node is up".to_owned(), false);
+    let Some((_, node)) = names::node(view) else { return ("no node is up".to_owned(), false) };
+    if names::overlays(view, service.name()).is_none() {
+        let pool = node.pool.map_or("the node's pool".to_owned(), |pool| format!("the node's pool {pool}"));
+        return (
+            format!("{pool} has no block of addresses left for its network: delete a deployment, or give a larger pool"),
+            true,
+        );
     }
     let mut on_the_way = all.iter().filter(|item| !item.deleting() && Some(&item.spec.revision) == current && !is_ready(item));
     let failed = on_the_way.clone().find(|item| item.status.is_some_and(|status| status.phase == Phase::Failed));

@@ -23,9 +23,11 @@ pub(crate) struct Next {
 }
 
 /// Returns the start that comes after the ends recorded in `status`.
-pub(crate) fn next(status: &Status, who: &Key) -> Next {
+///
+/// An end that lies in the future was written under a clock that has been set back: it says nothing about how long ago it was.
+pub(crate) fn next(status: &Status, who: &Key, now: Timestamp) -> Next {
     let attempt = status.last_attempt() + 1;
-    let Some(last) = status.exits.last() else {
+    let Some(last) = status.exits.last().filter(|last| last.ended <= now) else {
         return Next { attempt, not_before: Timestamp(0), quarantined: false };
     };
     let first = &status.exits[0];
@@ -55,8 +57,8 @@ mod tests {
     }
 
     fn wait(runs: &[(u64, u64)]) -> (u64, bool) {
-        let next = next(&ended_at(runs), &Key::new(Kind::Replica, "a/b/0".parse().unwrap()));
         let last = runs.last().map_or(0, |run| run.1 * 1000);
+        let next = next(&ended_at(runs), &Key::new(Kind::Replica, "a/b/0".parse().unwrap()), Timestamp(last));
         (next.not_before.0 - last, next.quarantined)
     }
 

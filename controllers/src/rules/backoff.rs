@@ -21,9 +21,10 @@ pub(crate) fn after(failures: u64, who: &Key) -> Duration {
     spread(Duration(doubled.min(LONGEST.0)), failures, who)
 }
 
-/// Returns when to try again after `failure`; `None` when nothing failed.
-pub(crate) fn retry_at(failure: Option<&Failure>, who: &Key) -> Option<Timestamp> {
-    failure.map(|failure| {
+/// Returns when to try again after `failure`; `None` when nothing failed, or when that lies in the future, as after the clock was
+/// set back.
+pub(crate) fn retry_at(failure: Option<&Failure>, who: &Key, now: Timestamp) -> Option<Timestamp> {
+    failure.filter(|failure| failure.at <= now).map(|failure| {
         let wait = if failure.permanent { spread(PERMANENT, failure.attempts, who) } else { after(failure.attempts, who) };
         failure.at.after(wait)
     })

@@ -15,8 +15,8 @@ pub(crate) struct Sim {
     pub(crate) world: World,
     pub(crate) now: Timestamp,
     pub(crate) tables: Tables,
-    due: BTreeSet<Task>,
-    rechecks: BTreeMap<Task, Timestamp>,
+    pub(crate) due: BTreeSet<Task>,
+    pub(crate) rechecks: BTreeMap<Task, Timestamp>,
     revision: u64,
     /// Effects that wait for an answer, by what they occupy.
     pub(crate) pending: Vec<Effect>,
@@ -92,7 +92,7 @@ impl Sim {
             }
         }
         for name in opened {
-            if self.item::<Endpoint>(&name).is_some_and(|item| item.status.is_none()) {
+            if self.item::<Endpoint>(&name).is_some_and(|item| item.object.observed_generation != item.object.generation) {
                 self.report::<Endpoint>(&name, |status| status.serving = true);
             }
         }
@@ -108,9 +108,12 @@ impl Sim {
     pub(crate) fn run(&mut self) {
         for _ in 0..10_000 {
             self.settle();
+            if self.pending.is_empty() && !self.due.is_empty() {
+                continue;
+            }
             if self.pending.is_empty() {
                 let Some(next) = self.rechecks.values().min().copied() else { return };
-                if self.due.is_empty() && next > self.now.after(spec::units::Duration::seconds(60)) {
+                if next > self.now.after(spec::units::Duration::seconds(60)) {
                     return;
                 }
                 self.now = self.now.max(next);
@@ -221,7 +224,7 @@ impl Sim {
     }
 
     /// A write from outside: changes the world and wakes the controllers.
-    fn write(&mut self, write: &Write) {
+    pub(crate) fn write(&mut self, write: &Write) {
         if let Some(change) = self.apply(write) {
             let none = Overlay::default();
             self.due.extend(dirty_by(ALL, &View::new(&self.world, &none), &change));

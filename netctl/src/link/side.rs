@@ -19,6 +19,7 @@ pub(crate) const INSIDE: &str = "eth0";
 pub(crate) struct Side {
     pub(crate) up: bool,
     pub(crate) mac: Vec<u8>,
+    pub(crate) arp: bool,
     pub(crate) proxy_arp: bool,
     pub(crate) ipv6_disabled: bool,
     pub(crate) addresses: BTreeSet<InterfaceAddress>,
@@ -31,6 +32,7 @@ pub(crate) struct Side {
 pub(crate) enum Change {
     DisableIpv6,
     DisableProxyArp,
+    DisableArp,
     DeleteRoute(Route),
     DeleteNeighbour(Neighbour),
     DeleteAddress(InterfaceAddress),
@@ -81,6 +83,7 @@ fn settled(mac: Mac) -> Side {
     Side {
         up: true,
         mac: mac.to_vec(),
+        arp: false,
         proxy_arp: false,
         ipv6_disabled: true,
         addresses: BTreeSet::new(),
@@ -109,6 +112,7 @@ pub(crate) fn observe(socket: &mut Socket, interface: &Interface) -> Result<Side
     Ok(Side {
         up: interface.up,
         mac: interface.mac.clone(),
+        arp: interface.arp,
         proxy_arp: interface.proxy_arp,
         ipv6_disabled: interface.ipv6_disabled,
         addresses: rtnl::addresses(socket, interface.index)?.into_iter().collect(),
@@ -126,6 +130,8 @@ pub(crate) fn changes(wanted: &Side, observed: &Side) -> Vec<Change> {
     let mut changes = Vec::new();
     changes.extend((wanted.ipv6_disabled && !observed.ipv6_disabled).then_some(Change::DisableIpv6));
     changes.extend((!wanted.proxy_arp && observed.proxy_arp).then_some(Change::DisableProxyArp));
+    // Before the neighbours: the kernel forgets them all when this changes.
+    changes.extend((!wanted.arp && observed.arp).then_some(Change::DisableArp));
     changes.extend(extra_routes.copied().map(Change::DeleteRoute));
     changes.extend(extra_neighbours.copied().map(Change::DeleteNeighbour));
     changes.extend(extra_addresses.copied().map(Change::DeleteAddress));
@@ -171,6 +177,7 @@ pub(crate) enum Failure {
 fn request(index: u32, change: &Change) -> Option<Request> {
     Some(match change {
         Change::DisableIpv6 | Change::DisableProxyArp => return None,
+        Change::DisableArp => rtnl::disable_arp(index),
         Change::DeleteRoute(route) => rtnl::delete_route(index, route),
         Change::DeleteNeighbour(neighbour) => rtnl::delete_neighbour(index, neighbour),
         Change::DeleteAddress(address) => rtnl::delete_address(index, address),
@@ -197,6 +204,7 @@ impl fmt::Display for Change {
         match self {
             Change::DisableIpv6 => f.write_str("turn IPv6 off"),
             Change::DisableProxyArp => f.write_str("turn proxy ARP off"),
+            Change::DisableArp => f.write_str("turn ARP off"),
             Change::DeleteRoute(route) => write!(f, "delete the route to {}", route.destination),
             Change::DeleteNeighbour(neighbour) => write!(f, "delete the neighbour {}", neighbour.address),
             Change::DeleteAddress(address) => write!(f, "delete the address {}/{}", address.address, address.prefix),

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage, State};
+use rtnetlink::LinkUnspec;
 use spec::net::Link;
 
 use super::world::{DEADLINE, World, apply, index_of, link, on_a_host};
@@ -27,7 +28,7 @@ fn a_link_is_made_whole() {
         insta::assert_snapshot!(describe(&world, &link), @"
         host:
           address 169.254.1.1/32 link scope true
-          mac 3e:32:8a:ff:84:ad up true ipv6 false
+          mac 3e:32:8a:ff:84:ad up true arp false ipv6 false
           neighbour 10.200.1.5 is 5a:e3:60:3a:1d:9a
           neighbour 10.201.0.9 is 5a:e3:60:3a:1d:9a
           route 10.200.1.5/32 via - src 169.254.1.1
@@ -35,7 +36,7 @@ fn a_link_is_made_whole() {
         inside:
           address 10.200.1.5/32 link scope false
           address 10.201.0.9/32 link scope false
-          mac 5a:e3:60:3a:1d:9a up true ipv6 false
+          mac 5a:e3:60:3a:1d:9a up true arp false ipv6 false
           neighbour 169.254.1.1 is 3e:32:8a:ff:84:ad
           route 0.0.0.0/0 via 169.254.1.1 src 10.200.1.5
           route 10.200.1.0/24 via 169.254.1.1 src 10.200.1.5
@@ -56,7 +57,8 @@ fn end(name: &str) -> String {
     let mut socket = rtnl::open().unwrap();
     let interface = rtnl::interface(&mut socket, name).unwrap().unwrap();
     let index = interface.index;
-    let mut lines = vec![format!("mac {} up {} ipv6 {}", mac(&interface.mac), interface.up, !interface.ipv6_disabled)];
+    let mut lines =
+        vec![format!("mac {} up {} arp {} ipv6 {}", mac(&interface.mac), interface.up, interface.arp, !interface.ipv6_disabled)];
     for it in rtnl::addresses(&mut socket, index).unwrap() {
         lines.push(format!("address {}/{} link scope {}", it.address, it.prefix, it.link_scope));
     }
@@ -183,6 +185,16 @@ fn a_removed_host_route_is_put_back() {
         let route = rtnl::routes(&mut rtnl::open().unwrap(), index).unwrap()[0];
         outside(link, |index| rtnl::delete_route(index, &route));
     });
+}
+
+#[test]
+fn arp_that_was_turned_on_is_turned_off_again_and_the_neighbours_come_back() {
+    let turn_on = |index| {
+        let message = LinkUnspec::new_with_index(index).arp(true).build();
+        rtnl::request(&RouteNetlinkMessage::SetLink(message), 0)
+    };
+    is_repaired(move |_, link| outside(link, turn_on));
+    is_repaired(move |world, link| inside(world, link, turn_on));
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub struct Probe {
     pub timeout: Duration,
     /// Failures in a row that make a container that was healthy unhealthy.
     pub retries: u32,
-    /// Time after a start in which failures do not count.
+    /// Time after a start in which failures do not count, unless it has passed before.
     pub start_grace: Duration,
     /// Whether an unhealthy container is restarted, or only gets no traffic.
     pub restart: bool,

@@ -26,7 +26,7 @@ pub enum Protocol {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Status {
-    /// The proxy listens on the port and knows the route.
+    /// The proxy listens on the port and knows the route, with the backends of the generation observed.
     pub serving: bool,
     /// Why it does not, such as a port that another program holds.
     pub error: Option<String>,

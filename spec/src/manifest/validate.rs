@@ -12,6 +12,8 @@ use crate::problem::Problem;
 const SERVICES_MAX: usize = 256;
 /// Most replicas of one service: its overlay's block has room for them twice over.
 const REPLICAS_MAX: u32 = 400;
+/// Most replicas of one deployment: its overlay's block of 4,096 addresses has room for them twice over.
+const DEPLOYMENT_REPLICAS_MAX: u64 = 2000;
 
 /// Returns all that is wrong with `manifest`, in the order of its fields; empty when it can be applied.
 pub fn validate(manifest: &Manifest) -> Vec<Problem> {
@@ -30,6 +32,14 @@ pub fn validate(manifest: &Manifest) -> Vec<Problem> {
             problems.add(&path, format!("`{name}` is taken: it is the end of the names that containers look up"));
         }
         self::service(&mut problems, &path, service);
+    }
+    let replicas: u64 = manifest.services.values().map(|service| u64::from(service.replicas())).sum();
+    if replicas > DEPLOYMENT_REPLICAS_MAX {
+        problems.fixable(
+            "services",
+            format!("{replicas} replicas are more than the {DEPLOYMENT_REPLICAS_MAX} that one deployment may have"),
+            "make it several deployments",
+        );
     }
     problems.0.extend(clashes(&[manifest]));
     problems.0

@@ -9,7 +9,7 @@ use anstream::println;
 use anyhow::Context as _;
 use api::Client;
 use api::client::PutOptions;
-use api::wire::{Difference, ManifestType};
+use api::wire::{Difference, ManifestType, Planned, Reason};
 
 use super::Context;
 use super::show::{self, GOOD};
@@ -32,8 +32,15 @@ pub(super) async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCo
     let text = read(&args.file)?;
     let deployment = check(&args.file, &text)?;
     let client = context.client();
-    let planned = plan(&client, &args.file, &text).await?;
-    let changed = if args.dry_run { planned.changed } else { put(&client, &args.file, &text).await?.changed };
+    let planned = match plan(&client, &text).await {
+        // What is asked for comes after what is going: all of it is new.
+        Err(error) if error.reason() == Some(Reason::Deleting) && !args.dry_run => None,
+        planned => Some(planned.with_context(|| format!("{} cannot be applied", args.file.display()))?),
+    };
+    let changed = match &planned {
+        Some(planned) if args.dry_run => planned.changed,
+        _ => put(&client, &args.file, &text).await?.changed,
+    };
     let what = match (args.dry_run, changed) {
         (true, true) => "would change",
         (true, false) => "would not change",
@@ -41,7 +48,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCo
         (false, false) => "unchanged",
     };
     println!("{deployment}: {}", show::paint(GOOD, what));
-    for (service, difference) in &planned.services {
+    for (service, difference) in planned.iter().flat_map(|planned| &planned.services) {
         println!("  {service:<16} {}", word(*difference));
     }
     Ok(ExitCode::SUCCESS)
@@ -73,9 +80,8 @@ fn word(difference: Difference) -> &'static str {
 }
 
 /// Asks what a manifest would change.
-async fn plan(client: &Client, file: &Path, text: &str) -> anyhow::Result<api::wire::Planned> {
-    let planned = client.plan_manifest(text, ManifestType::Yaml, PutOptions::default()).await;
-    planned.with_context(|| format!("{} cannot be applied", file.display()))
+async fn plan(client: &Client, text: &str) -> Result<Planned, api::client::Error> {
+    client.plan_manifest(text, ManifestType::Yaml, PutOptions::default()).await
 }
 
 /// Sends a manifest; waits for an old deployment of its name that is being deleted.

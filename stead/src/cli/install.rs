@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use anstream::println;
 use anyhow::{Context as _, bail};
+use api::Client;
 
-use super::{paths, systemd};
+use super::{paths, systemd, uninstall};
 
 /// Install the binary, a systemd unit and the directories, and start the node. Doing it again changes only what differs.
 #[derive(clap::Args)]
@@ -24,7 +25,7 @@ pub(super) struct Args {
     root: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !rustix::process::geteuid().is_root() {
         bail!("installing needs root: run it with sudo");
     }
@@ -52,12 +53,24 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     systemd::systemctl(&["daemon-reload"])?;
-    systemd::systemctl(&["enable", "--quiet", "stead.service"])?;
+    systemd::systemctl(&["enable", "--quiet", paths::SERVICE])?;
     if !args.no_start {
-        systemd::systemctl(&[if changed { "restart" } else { "start" }, "stead.service"])?;
+        take_over().await?;
+        systemd::systemctl(&[if changed { "restart" } else { "start" }, paths::SERVICE])?;
         println!("the node runs, and will after every boot; `stead up FILE` deploys to it");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends a node that `stead up` started: two cannot have one store. The service goes on with what it runs.
+async fn take_over() -> anyhow::Result<()> {
+    let socket = Path::new(paths::RUN).join(paths::SOCKET);
+    let client = Client::new(socket.clone());
+    if client.ready().await.is_err() || systemd::systemctl(&["is-active", "--quiet", paths::SERVICE]).is_ok() {
+        return Ok(());
+    }
+    uninstall::end(&socket)?;
+    uninstall::ended(&client).await
 }
 
 /// Returns an absolute path below another root.

@@ -10,3 +10,5 @@ pub(super) const SOCKET: &str = "stead.sock";
 pub(super) const ENV_FILE: &str = "/etc/stead/env";
 pub(super) const BINARY: &str = "/usr/local/bin/stead";
 pub(super) const UNIT: &str = "/etc/systemd/system/stead.service";
+/// The unit's name.
+pub(super) const SERVICE: &str = "stead.service";

@@ -20,52 +20,73 @@ pub(super) enum Outcome {
     Gone,
 }
 
-/// Follows a deployment until its spec of this generation serves, or has failed.
-pub(super) async fn follow(client: &Client, deployment: &Name, generation: u64) -> anyhow::Result<Outcome> {
-    let query = Query { kinds: vec![Kind::Deployment, Kind::Service], deployment: Some(deployment.clone()), ..Query::default() };
-    let mut events = client.watch(&query, None).await?;
-    let mut state = State { generation, current: None, services: BTreeMap::new() };
-    while let Some(event) = events.next().await.transpose()? {
-        match event {
-            Event::Put(event) => state.see(&event.object),
-            Event::Delete(event) if event.object.key.kind == Kind::Deployment => return Ok(Outcome::Gone),
-            Event::Delete(event) => {
-                state.services.remove(event.object.key.name.leaf());
-            }
-            Event::Synced { .. } | Event::Bookmark { .. } => {}
-        }
-        if let Some(outcome) = state.outcome() {
-            return Ok(outcome);
-        }
-    }
-    bail!("the node ended the watch")
-}
-
-struct State {
+/// What is known of a deployment on its way.
+pub(super) struct Progress {
     generation: u64,
     current: Option<(deployment::Spec, bool)>,
     services: BTreeMap<String, Seen>,
 }
 
 struct Seen {
+    spec: service::Spec,
     status: service::Status,
     line: String,
 }
 
-impl State {
+impl Progress {
+    /// Begins with a deployment whose spec is of this generation.
+    pub(super) fn new(generation: u64) -> Progress {
+        Progress { generation, current: None, services: BTreeMap::new() }
+    }
+
+    /// Follows the deployment until its spec serves, or has failed.
+    pub(super) async fn follow(&mut self, client: &Client, deployment: &Name) -> anyhow::Result<Outcome> {
+        let kinds = vec![Kind::Deployment, Kind::Service];
+        let query = Query { kinds, deployment: Some(deployment.clone()), ..Query::default() };
+        let mut events = client.watch(&query, None).await?;
+        while let Some(event) = events.next().await.transpose()? {
+            match event {
+                Event::Put(event) => self.see(&event.object),
+                Event::Delete(event) if event.object.key.kind == Kind::Deployment => return Ok(Outcome::Gone),
+                Event::Delete(event) => {
+                    self.services.remove(event.object.key.name.leaf());
+                }
+                Event::Synced { .. } | Event::Bookmark { .. } => {}
+            }
+            if let Some(outcome) = self.outcome() {
+                return Ok(outcome);
+            }
+        }
+        bail!("the node ended the watch")
+    }
+
+    /// Returns what each service waits for that does not serve yet.
+    pub(super) fn waiting(&self) -> BTreeMap<&str, &str> {
+        let waiting = self.services.iter().filter(|(_, seen)| !seen.status.settled);
+        waiting.map(|(name, seen)| (name.as_str(), seen.status.message.as_str())).collect()
+    }
+
+    /// A deployment comes before its services, in the list that a watch begins with and in each transaction.
     fn see(&mut self, object: &Object) {
         if let Some(item) = Item::<Deployment>::of(object)
             && object.generation >= self.generation
         {
             let ready = object.observed_generation == object.generation && item.status.is_some_and(|status| status.ready);
             self.current = Some((item.spec.clone(), ready));
+            self.services.retain(|name, seen| item.spec.services.get(name) == Some(&seen.spec));
         }
         if let Some(item) = Item::<Service>::of(object)
             && object.observed_generation == object.generation
             && let Some(status) = item.status
+            && self.asks_for(object.key.name.leaf(), item.spec)
         {
             self.tell(object.key.name.leaf(), item.spec, status);
         }
+    }
+
+    /// Returns whether a service is as the deployment wants it now: what is said of one as it was before is no answer.
+    fn asks_for(&self, name: &str, spec: &service::Spec) -> bool {
+        self.current.as_ref().is_some_and(|(wanted, _)| wanted.services.get(name) == Some(spec))
     }
 
     /// Prints a service's state when it reads differently than before.
@@ -82,7 +103,7 @@ impl State {
         if self.services.get(name).is_none_or(|seen| seen.line != line) {
             println!("{}", line.trim_end());
         }
-        self.services.insert(name.to_owned(), Seen { status: status.clone(), line });
+        self.services.insert(name.to_owned(), Seen { spec: spec.clone(), status: status.clone(), line });
     }
 
     /// Returns a verdict once there is nothing left to wait for.

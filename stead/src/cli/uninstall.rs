@@ -38,6 +38,9 @@ pub(super) async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCo
         bail!("uninstalling needs root: run it with sudo");
     }
     if args.root.is_none() {
+        if context.socket_named {
+            bail!("this removes the node that `stead install` made, and --socket or STEAD_SOCKET names another: leave that out");
+        }
         let client = context.client();
         match client.list(&Query { kinds: vec![Kind::Deployment], ..Query::default() }).await {
             Ok(list) => {
@@ -69,13 +72,25 @@ pub(super) async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCo
 /// Ends the node, which takes the network and the data plane with it when nothing is deployed.
 async fn stop(client: &Client, socket: &Path) -> anyhow::Result<()> {
     if systemd::is_running() && Path::new(paths::UNIT).exists() {
-        systemd::systemctl(&["disable", "--quiet", "--now", "stead.service"])?;
-    } else {
-        // Who listens on the socket is the node.
-        let connection = std::os::unix::net::UnixStream::connect(socket)?;
-        let pid = rustix::net::sockopt::socket_peercred(&connection)?.pid;
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).context("the node cannot be ended")?;
+        systemd::systemctl(&["disable", "--quiet", "--now", paths::SERVICE])?;
     }
+    // One that `stead up` started is not systemd's.
+    if client.ready().await.is_ok() {
+        end(socket)?;
+    }
+    ended(client).await
+}
+
+/// Tells the node behind a socket to end. Its containers and their traffic go on.
+pub(super) fn end(socket: &Path) -> anyhow::Result<()> {
+    // Who listens on the socket is the node.
+    let connection = std::os::unix::net::UnixStream::connect(socket)?;
+    let pid = rustix::net::sockopt::socket_peercred(&connection)?.pid;
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).context("the node cannot be ended")
+}
+
+/// Waits until no node answers any more.
+pub(super) async fn ended(client: &Client) -> anyhow::Result<()> {
     let gone = async {
         while !matches!(client.ready().await, Err(Error::NoNode { .. })) {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -10,7 +10,7 @@ use api::Client;
 use api::client::Error;
 use spec::Name;
 
-use super::progress::{Outcome, follow};
+use super::progress::{Outcome, Progress};
 use super::show::{self, BAD, DIM, GOOD};
 use super::{Context, apply, paths};
 
@@ -46,8 +46,8 @@ pub(super) async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCo
         println!("{deployment}: applied");
         return Ok(ExitCode::SUCCESS);
     }
-    let wait = follow(&client, &deployment, applied.object.generation);
-    match tokio::time::timeout(args.timeout.into(), wait).await {
+    let mut progress = Progress::new(applied.object.generation);
+    match tokio::time::timeout(args.timeout.into(), progress.follow(&client, &deployment)).await {
         Ok(outcome) => match outcome? {
             Outcome::Up => {
                 println!("{deployment} is {} after {:.1} s", show::paint(GOOD, "up"), started.elapsed().as_secs_f64());
@@ -57,16 +57,25 @@ pub(super) async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCo
                 eprintln!("{deployment} {}:", show::paint(BAD, "failed"));
                 for (service, reason) in reasons {
                     eprintln!("  {service}: {}", show::plain(&reason));
-                    eprintln!("    {}", show::paint(DIM, format!("stead logs {deployment}/{service}    shows what it wrote")));
+                    // What never got as far as a replica has written nothing.
+                    if reason.starts_with("replica ") {
+                        let hint = format!("stead logs {deployment}/{service}    shows what it wrote");
+                        eprintln!("    {}", show::paint(DIM, hint));
+                    }
                 }
                 Ok(ExitCode::FAILURE)
             }
             Outcome::Gone => bail!("{deployment} was deleted meanwhile"),
         },
-        Err(_) => bail!(
-            "{deployment} is not up after {}; it goes on trying, and `stead get service -o wide` shows what it waits for",
-            args.timeout
-        ),
+        Err(_) => {
+            let waiting: Vec<_> =
+                progress.waiting().into_iter().map(|(service, reason)| format!("\n  {service}: {reason}")).collect();
+            bail!(
+                "{deployment} is not up after {}; it goes on trying, and `stead get service -o wide` shows how far it is{}",
+                args.timeout,
+                waiting.concat()
+            )
+        }
     }
 }
 

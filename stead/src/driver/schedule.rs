@@ -28,6 +28,13 @@ impl Schedule {
         self.by_task.insert(task, at);
     }
 
+    /// Wishes for `at`, unless the task has an earlier wish.
+    pub(super) fn no_later_than(&mut self, task: Task, at: Timestamp) {
+        if self.by_task.get(&task).is_none_or(|earlier| at < *earlier) {
+            self.at(task, at);
+        }
+    }
+
     pub(super) fn next(&self) -> Option<Timestamp> {
         self.by_time.first().map(|(at, _)| *at)
     }

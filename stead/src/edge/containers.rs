@@ -195,11 +195,7 @@ pub(super) async fn release(edge: &Edge, name: &Name, spec: &Spec) {
             })
             .await;
         }
-        Err(why) => {
-            warn!(replica = %name, why, "what it has on the host cannot be taken away yet");
-            // The controllers ask again as soon as this ends; not at once.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
+        Err(why) => warn!(replica = %name, why, "what it has on the host cannot be taken away yet"),
     }
 }
 

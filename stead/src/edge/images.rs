@@ -2,7 +2,8 @@
 
 use spec::kind::image::Failure;
 use spec::kind::{Image, Resolution, image, resolution};
-use spec::{Name, Timestamp};
+use spec::view::Item;
+use spec::{Name, Object, Timestamp};
 use tracing::{info, warn};
 
 use super::Edge;
@@ -12,6 +13,11 @@ pub(super) async fn resolve(edge: &Edge, name: &Name, spec: &resolution::Spec) {
     let Some(subject) = edge.subject::<Resolution>(name) else { return };
     let result = edge.images.resolve(&spec.reference, spec.pull_policy).await;
     let now = edge.clock.now();
+    // The user may have mended the reference meanwhile: then this says nothing about the one that stands there now.
+    let asked = edge.object::<Resolution>(name);
+    if asked.as_deref().and_then(Item::<Resolution>::of).is_none_or(|item| item.spec != spec) {
+        return;
+    }
     if let Err(error) = &result {
         warn!(service = %name, image = spec.reference, error = chain(error), "the image cannot be resolved");
     }
@@ -38,6 +44,13 @@ pub(super) async fn pull(edge: &Edge, name: &Name, spec: &image::Spec) {
         Err(error) => status.failure = Some(one_more(status.failure.as_ref(), chain(error), error.is_permanent(), now)),
     })
     .await;
+}
+
+/// Reports an image as missing if its layers cannot be had, so that it is pulled again.
+pub(super) async fn look_at(edge: &Edge, object: &Object, digest: &str) {
+    let Err(error) = edge.images.layers(digest) else { return };
+    warn!(image = digest, error = chain(&error), "the image is no longer there");
+    report::status::<Image>(&edge.store, &object.key.name, &object.uid, |status: &mut image::Status| status.config = None).await;
 }
 
 /// Counts a failure on from the one before it.

@@ -8,9 +8,7 @@ use runtime::init;
 use spec::kind::container::{self, Cause, Exit};
 use spec::kind::init::{Outcome, Spec, Status};
 use spec::kind::{Container, Init};
-use spec::plan::Writer;
 use spec::{Key, Kind, Name, Timestamp};
-use store::Transaction;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -98,10 +96,11 @@ async fn fail(edge: &Edge, subject: &Subject, attempt: u64, started: Timestamp, 
     let cause = Cause::InitFailed { step: id.to_owned(), message: message.to_owned() };
     let exit = Exit { attempt, started, ended: at, cause };
     let (init, container) = (Key::new(Kind::Init, subject.name.clone()), Key::new(Kind::Container, subject.name.clone()));
-    for _ in 0..8 {
+    report::observed(&edge.store, &init, || {
         let first = status_op::<Init>(&edge.store, &init, &subject.uid, |status: &mut Status| {
             *status = Status { attempt, outcome: outcome.clone(), warnings: Vec::new() };
         });
+        let Some(first) = first else { return Vec::new() };
         let second = edge.store.get(&container).and_then(|object| {
             status_op::<Container>(&edge.store, &container, &object.uid, |status: &mut container::Status| {
                 if status.last_attempt() < attempt {
@@ -109,12 +108,9 @@ async fn fail(edge: &Edge, subject: &Subject, attempt: u64, started: Timestamp, 
                 }
             })
         });
-        match edge.store.commit(Transaction::observed(Writer::Edge, first.into_iter().chain(second))).await {
-            Err(store::Error::Conflict { .. }) => {}
-            Err(store::Error::Gone { .. }) | Ok(_) => return,
-            Err(error) => return warn!(replica = %subject.name, error = chain(&error), "a status cannot be stored"),
-        }
-    }
+        std::iter::once(first).chain(second).collect()
+    })
+    .await;
 }
 
 /// Ends the init of a replica; what it was doing reports the end, or this does when there was nothing.
@@ -127,8 +123,11 @@ pub(super) async fn stop(edge: &Edge, name: &Name) {
     let attempt = object.as_deref().and_then(spec::view::Item::<Init>::of).map_or(0, |item| item.spec.attempt);
     let at = edge.clock.now();
     report::status::<Init>(&edge.store, name, &subject.uid, |status: &mut Status| {
-        let outcome = Outcome::Failed { id: String::new(), message: "it was stopped".to_owned(), started: at, at };
-        *status = Status { attempt, outcome, warnings: Vec::new() };
+        // It may have come to its own end just now.
+        if status.attempt != attempt || !matches!(status.outcome, Outcome::Succeeded | Outcome::Failed { .. }) {
+            let outcome = Outcome::Failed { id: String::new(), message: "it was stopped".to_owned(), started: at, at };
+            *status = Status { attempt, outcome, warnings: Vec::new() };
+        }
     })
     .await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netctl::Event;
+use netctl::{Event, Events};
 use spec::kind::{Container, Node, container, node};
 use spec::view::Item;
 use spec::{Kind, Object};
@@ -14,9 +14,8 @@ use crate::report::{self, chain};
 /// Changes come in bursts, most of them our own: look when one is over.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// Watches until the network is closed.
-pub(crate) async fn watch(edge: Edge) {
-    let mut events = edge.netctl.events();
+/// Watches until the network is closed. The events begin before all is observed, so that nothing falls in between.
+pub(crate) async fn watch(edge: Edge, mut events: Events) {
     while let Some(first) = events.next().await {
         tokio::time::sleep(QUIET).await;
         let mut seen = vec![first];

@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use spec::Object;
-use spec::kind::Container;
 use spec::kind::container::{Cause, Exit, State, Status};
+use spec::kind::{Container, Image};
 use spec::view::Item;
 use tracing::{info, warn};
 
-use super::{Edge, Subject, containers, monitor};
+use super::{Edge, Subject, containers, images, monitor};
 use crate::report::{self, chain};
 
-/// Finds each container's shim and link again, and takes away what belongs to no container.
+/// Finds images, and each container's shim and link again, and takes away what belongs to no container.
 pub(crate) async fn observe(edge: &Edge) -> anyhow::Result<()> {
+    look_at_images(edge).await;
     let objects = monitor::containers(edge);
     for object in &objects {
         if let Some(item) = Item::<Container>::of(object) {
@@ -22,6 +23,16 @@ pub(crate) async fn observe(edge: &Edge) -> anyhow::Result<()> {
         }
     }
     remove_orphans(edge, &objects).await
+}
+
+/// Finds out which images are no longer there, as after a part of the data directory was lost: they are pulled again.
+async fn look_at_images(edge: &Edge) {
+    for object in edge.store.snapshot().objects {
+        let Some(item) = Item::<Image>::of(&object) else { continue };
+        if item.status.is_some_and(|status| status.config.is_some()) {
+            images::look_at(edge, &object, &item.spec.digest).await;
+        }
+    }
 }
 
 async fn reattach(edge: &Edge, object: &Object, item: &Item<'_, Container>) {

@@ -1,13 +1,13 @@
 //! Publishing the node's tables: routes and names to the data plane, overlays to the packet filter.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use spec::Name;
 use spec::kind::{Endpoint, Node, endpoint, node};
 use spec::plan::Tables;
 use spec::view::Item;
-use spec::{Key, Kind, Name};
 use tracing::warn;
 
 use super::Edge;
@@ -16,24 +16,24 @@ use crate::report::{self, chain};
 /// Longest wait for the data plane. It has the newest table as soon as it can take it; decisions must not wait for that.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// Ports that the data plane was last told to serve, by endpoint.
+/// Routes that the data plane was last told to serve, by endpoint.
 #[derive(Default)]
-pub(super) struct Ports(Mutex<BTreeMap<Name, u16>>);
+pub(super) struct Told(Mutex<Routes>);
 
-impl Ports {
-    /// Takes over new tables; returns the endpoints whose port is new or another.
-    fn replace(&self, tables: &Tables) -> Vec<(Name, u16)> {
-        let ports: BTreeMap<Name, u16> = tables.routes.iter().map(|(name, route)| (name.clone(), route.port)).collect();
+type Routes = BTreeMap<Name, Arc<endpoint::Spec>>;
+
+impl Told {
+    /// Takes over new routes; returns those that are new or other than before.
+    fn replace(&self, routes: &Routes) -> Routes {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = ports.iter().filter(|(name, port)| known.get(*name) != Some(*port));
-        let new = new.map(|(name, port)| (name.clone(), *port)).collect();
-        *known = ports;
+        let new = routes.iter().filter(|(name, route)| known.get(*name) != Some(*route));
+        let new = new.map(|(name, route)| (name.clone(), route.clone())).collect();
+        *known = routes.clone();
         new
     }
 
-    fn all(&self) -> Vec<(Name, u16)> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().map(|(name, port)| (name.clone(), *port)).collect()
+    fn all(&self) -> Routes {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn publish(edge: &Edge, tables: &Tables) {
         warn!(error = chain(&error), "the packet filter cannot be changed");
         filter_is_suspect(edge).await;
     }
-    let new = edge.shared.ports.replace(tables);
+    let new = edge.shared.told.replace(&tables.routes);
     match tokio::time::timeout(DEADLINE, edge.data_plane.set(tables)).await {
         Ok(Ok(applied)) => report_endpoints(edge, new, &applied.failed).await,
         Ok(Err(error)) => warn!(error = chain(&error), "the data plane did not take the new table"),
@@ -57,19 +57,22 @@ pub(crate) async fn watch_data_plane(edge: Edge) {
     let mut status = edge.data_plane.status();
     while status.changed().await.is_ok() {
         let failed = status.borrow_and_update().failed.clone();
-        report_endpoints(&edge, edge.shared.ports.all(), &failed).await;
+        report_endpoints(&edge, edge.shared.told.all(), &failed).await;
     }
 }
 
-async fn report_endpoints(edge: &Edge, endpoints: Vec<(Name, u16)>, failed: &BTreeMap<u16, String>) {
-    for (name, port) in endpoints {
+/// Reports how each route fares, if it still is what the endpoint wants: then the report is on the endpoint's generation.
+async fn report_endpoints(edge: &Edge, routes: Routes, failed: &BTreeMap<u16, String>) {
+    for (name, route) in routes {
+        let port = route.port;
         let status = match failed.get(&port) {
             None => endpoint::Status { serving: true, error: None },
             Some(why) => endpoint::Status { serving: false, error: Some(format!("port {port} cannot be used: {why}")) },
         };
-        let Some(object) = edge.store.get(&Key::new(Kind::Endpoint, name.clone())) else { continue };
-        let known = Item::<Endpoint>::of(&object).and_then(|item| item.status);
-        if known != Some(&status) {
+        let Some(object) = edge.object::<Endpoint>(&name) else { continue };
+        let Some(item) = Item::<Endpoint>::of(&object) else { continue };
+        let is_known = item.status == Some(&status) && object.observed_generation == object.generation;
+        if *item.spec == *route && !is_known {
             report::status::<Endpoint>(&edge.store, &name, &object.uid, |there: &mut endpoint::Status| *there = status.clone())
                 .await;
         }

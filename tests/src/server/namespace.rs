@@ -28,6 +28,17 @@ impl Namespace {
         namespace
     }
 
+    /// Returns the one that a process is in.
+    pub fn of(pid: u32) -> Namespace {
+        let file = File::open(format!("/proc/{pid}/ns/net")).unwrap_or_else(|error| panic!("process {pid}: {error}"));
+        Namespace(Arc::new(file))
+    }
+
+    /// Returns a path by which other programs can name it.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()))
+    }
+
     /// Returns what `/proc/PID/ns/net` of its processes links to.
     pub fn link(&self) -> PathBuf {
         std::fs::read_link(format!("/proc/self/fd/{}", self.0.as_raw_fd())).expect("its descriptor is open")

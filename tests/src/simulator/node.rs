@@ -49,7 +49,7 @@ impl Edge for FakeNode {
         Box::pin(async {
             for name in tables.routes.keys() {
                 let object = self.store.get(&Key::new(Endpoint::KIND, name.clone()));
-                if let Some(object) = object.filter(|object| object.status.is_none()) {
+                if let Some(object) = object.filter(|object| object.observed_generation != object.generation) {
                     let serving = |status: &mut spec::kind::endpoint::Status| status.serving = true;
                     report::status::<Endpoint>(&self.store, name, &object.uid, serving).await;
                 }
