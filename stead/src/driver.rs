@@ -99,7 +99,7 @@ impl Driver {
         }
     }
 
-    /// Drives until the store is shut down.
+    /// Drives until the store is shut down, or has failed.
     pub async fn run(mut self) {
         loop {
             let went_on = match self.step().await {
@@ -108,7 +108,7 @@ impl Driver {
                 Err(ended) => Err(ended),
             };
             if went_on.is_err() {
-                return debug!("the driver ends: its store is shut down");
+                return debug!("the driver ends: its store takes nothing any more");
             }
         }
     }
@@ -129,7 +129,7 @@ impl Driver {
         if self.due.is_empty() {
             return Ok(false);
         }
-        self.turn().await;
+        self.turn().await?;
         Ok(true)
     }
 
@@ -139,7 +139,7 @@ impl Driver {
     }
 
     /// Settles what is due, commits, and acts.
-    async fn turn(&mut self) {
+    async fn turn(&mut self) -> Result<(), Ended> {
         let now = self.clock.now();
         let settled = settle(self.controllers, &self.world, std::mem::take(&mut self.due), now);
         let Settled { writes, effects, notes, rechecks, aside, plans } = settled;
@@ -151,6 +151,9 @@ impl Driver {
         }
 
         let failed = self.commit(writes).await;
+        if failed.for_good {
+            return Err(Ended::Closed);
+        }
         // All of them: a plan for one object may write another, in another transaction.
         if failed.overtaken {
             self.due.extend(tasks);
@@ -176,6 +179,7 @@ impl Driver {
         for Note { about, reason, message } in notes {
             report::event(&self.store, &about, reason, &message, now).await;
         }
+        Ok(())
     }
 
     /// Commits each deployment's writes in a transaction of its own, all sharing one flush; returns those that failed.
@@ -201,6 +205,8 @@ impl Driver {
                 }
                 Err(error) => {
                     error!(deployment = group, error = report::chain(&error), "decisions cannot be committed");
+                    // The store stays like this until it is opened anew: better to end, and be started again.
+                    failed.for_good |= matches!(error, store::Error::Failed { .. } | store::Error::Closed);
                     failed.unstored = true;
                     failed.groups.insert(group);
                 }
@@ -305,6 +311,8 @@ struct Failed {
     overtaken: bool,
     /// Something, because the store cannot take it now: plan again after a pause.
     unstored: bool,
+    /// The store takes nothing any more.
+    for_good: bool,
 }
 
 /// Returns the object that an effect in a slot is about.

@@ -96,7 +96,7 @@ impl Node {
         tokio::select! {
             _ = term.recv() => {}
             _ = int.recv() => {}
-            ended = &mut self.driver => bail!("the driver ended by itself: {ended:?}"),
+            _ = &mut self.driver => bail!("the store failed, so nothing can be decided; containers run on, and a new start may mend it"),
             ended = &mut self.api => bail!("the API ended by itself: {ended:?}"),
         }
         info!("the node ends");

@@ -1,10 +1,11 @@
 //! What a person sees while a deployment comes up: a line for each change of each service.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anstream::println;
-use anyhow::bail;
 use api::Client;
+use api::client::Error;
 use api::wire::{Event, Query};
 use futures_util::StreamExt as _;
 use spec::kind::{Deployment, Service, deployment, service};
@@ -12,6 +13,9 @@ use spec::view::Item;
 use spec::{Kind, Name, Object};
 
 use super::show::{self, BAD, DIM, GOOD};
+
+/// Pause between two looks for a node that is away; how often is up to the caller's own deadline.
+const NODE_PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) enum Outcome {
     Up,
@@ -39,25 +43,43 @@ impl Progress {
         Progress { generation, current: None, services: BTreeMap::new() }
     }
 
-    /// Follows the deployment until its spec serves, or has failed.
+    /// Follows the deployment until its spec serves, or has failed; through restarts of the node, too.
     pub(super) async fn follow(&mut self, client: &Client, deployment: &Name) -> anyhow::Result<Outcome> {
+        loop {
+            match self.watch(client, deployment).await {
+                Ok(Some(outcome)) => return Ok(outcome),
+                Ok(None) | Err(Error::Broken { .. } | Error::Timeout { .. }) => println!("  the node went away; waiting for it"),
+                Err(Error::NoNode { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            tokio::time::sleep(NODE_PAUSE).await;
+        }
+    }
+
+    /// Follows one watch to its end, or to a verdict.
+    async fn watch(&mut self, client: &Client, deployment: &Name) -> Result<Option<Outcome>, Error> {
         let kinds = vec![Kind::Deployment, Kind::Service];
         let query = Query { kinds, deployment: Some(deployment.clone()), ..Query::default() };
         let mut events = client.watch(&query, None).await?;
+        let mut there = false;
         while let Some(event) = events.next().await.transpose()? {
             match event {
-                Event::Put(event) => self.see(&event.object),
-                Event::Delete(event) if event.object.key.kind == Kind::Deployment => return Ok(Outcome::Gone),
+                Event::Put(event) => {
+                    there |= event.object.key.kind == Kind::Deployment;
+                    self.see(&event.object);
+                }
+                Event::Synced { .. } if !there => return Ok(Some(Outcome::Gone)),
+                Event::Delete(event) if event.object.key.kind == Kind::Deployment => return Ok(Some(Outcome::Gone)),
                 Event::Delete(event) => {
                     self.services.remove(event.object.key.name.leaf());
                 }
                 Event::Synced { .. } | Event::Bookmark { .. } => {}
             }
             if let Some(outcome) = self.outcome() {
-                return Ok(outcome);
+                return Ok(Some(outcome));
             }
         }
-        bail!("the node ended the watch")
+        Ok(None)
     }
 
     /// Returns what each service waits for that does not serve yet.
