@@ -2,6 +2,7 @@
 
 mod answer;
 mod relay;
+mod room;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,11 +12,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::Semaphore;
 use tracing::warn;
 
 use crate::plane::Shared;
 use answer::{Decision, Transport};
+use room::Room;
 
 /// Queries that upstream servers are asked at one time: each holds a socket for up to some seconds.
 const RELAYS: usize = 1_024;
@@ -32,7 +33,7 @@ const IDLE: Duration = Duration::from_secs(5);
 /// Pause after a socket failed, so that a lasting failure does not spin.
 const PAUSE: Duration = Duration::from_millis(50);
 
-static RELAYING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(RELAYS)));
+static RELAYING: LazyLock<Arc<Room>> = LazyLock::new(|| Room::new(RELAYS));
 
 /// Answers datagrams for as long as the task lives.
 pub(crate) async fn serve_udp(shared: Arc<Shared>, socket: UdpSocket) {
@@ -55,16 +56,16 @@ async fn take_datagram(shared: &Arc<Shared>, socket: &Arc<UdpSocket>, query: &[u
     match decide(shared, query, client, Transport::Datagram) {
         Decision::Drop => {}
         Decision::Reply(reply) => send(socket, &reply, client).await,
-        Decision::Relay => match RELAYING.clone().try_acquire_owned() {
-            Ok(permit) => {
+        Decision::Relay => match RELAYING.enter(&deployment(shared, client)) {
+            Some(place) => {
                 let (shared, socket, query) = (shared.clone(), socket.clone(), query.to_vec());
                 tokio::spawn(async move {
                     let reply = relay(&shared, &query, Transport::Datagram).await;
                     send(&socket, &reply, client).await;
-                    drop(permit);
+                    drop(place);
                 });
             }
-            Err(_) => {
+            None => {
                 shared.metrics.dns.failed.add_one();
                 send(socket, &relay::failure(query), client).await;
             }
@@ -79,16 +80,17 @@ async fn send(socket: &UdpSocket, reply: &[u8], client: SocketAddr) {
 
 /// Answers connections for as long as the task lives.
 pub(crate) async fn serve_tcp(shared: Arc<Shared>, listener: TcpListener) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let room = Room::new(CONNECTIONS);
     loop {
-        let Ok(permit) = room.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, client)) => {
+                // Without room it is closed at once: the client sees that, and comes again.
+                let Some(place) = room.enter(&deployment(&shared, client)) else { continue };
                 let shared = shared.clone();
                 tokio::spawn(async move {
                     // However it ends, the client sees it.
                     let _ = converse(&shared, stream, client).await;
-                    drop(permit);
+                    drop(place);
                 });
             }
             Err(error) => {
@@ -108,9 +110,9 @@ async fn converse(shared: &Shared, mut stream: TcpStream, client: SocketAddr) ->
         let reply = match decide(shared, &query, client, Transport::Stream) {
             Decision::Drop => return Ok(()),
             Decision::Reply(reply) => reply,
-            Decision::Relay => match RELAYING.try_acquire() {
-                Ok(_permit) => relay(shared, &query, Transport::Stream).await,
-                Err(_) => relay::failure(&query),
+            Decision::Relay => match RELAYING.enter(&deployment(shared, client)) {
+                Some(_place) => relay(shared, &query, Transport::Stream).await,
+                None => relay::failure(&query),
             },
         };
         let Ok(length) = u16::try_from(reply.len()) else { return Ok(()) };
@@ -121,18 +123,26 @@ async fn converse(shared: &Shared, mut stream: TcpStream, client: SocketAddr) ->
 
 fn decide(shared: &Shared, query: &[u8], client: SocketAddr, transport: Transport) -> Decision {
     let turn = shared.turn.fetch_add(1, Ordering::Relaxed);
-    let address = match client.ip().to_canonical() {
-        IpAddr::V4(address) => address,
-        // No replica has one of these: unknown, as this address is.
-        IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
-    };
-    let decision = answer::decide(&shared.table().names, address, query, turn, transport);
+    let decision = answer::decide(&shared.table().names, address(client), query, turn, transport);
     let dns = &shared.metrics.dns;
     match decision {
         Decision::Drop => dns.dropped.add_one(),
         _ => dns.queries.add_one(),
     }
     decision
+}
+
+fn address(client: SocketAddr) -> Ipv4Addr {
+    match client.ip().to_canonical() {
+        IpAddr::V4(address) => address,
+        // No replica has one of these: unknown, as this address is.
+        IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
+    }
+}
+
+/// Returns whose client it is; all that are unknown count as one deployment.
+fn deployment(shared: &Shared, client: SocketAddr) -> Box<str> {
+    shared.table().names.deployment(address(client)).unwrap_or_default().into()
 }
 
 async fn relay(shared: &Shared, query: &[u8], transport: Transport) -> Vec<u8> {

@@ -12,6 +12,7 @@ mod door;
 mod gate;
 mod headers;
 mod path;
+mod prelude;
 mod refusal;
 mod scan;
 #[cfg(test)]

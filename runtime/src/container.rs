@@ -17,7 +17,7 @@ mod root;
 mod running;
 mod seccomp;
 mod shim;
-mod signal;
+pub(crate) mod signal;
 mod spawn;
 mod tree;
 mod user;

@@ -107,6 +107,12 @@ async fn only_the_three_standard_files_are_open() {
     assert!(leaked.as_raw_fd() > 2);
     let (_, said) = host.run("ls /proc/1/fd; readlink /proc/1/fd/0").await;
     assert_eq!(said, "0\n1\n2\n/dev/null");
+
+    // Nor does the shim hold it, which lives as long as the container.
+    let _running = host.start(host.script("held", "sleep 1000")).await;
+    let open = fs::read_dir(format!("/proc/{}/fd", host.shim("held"))).unwrap();
+    let open: Vec<_> = open.filter_map(|file| fs::read_link(file.unwrap().path()).ok()).collect();
+    assert!(!open.is_empty() && !open.iter().any(|file| file == std::path::Path::new("/etc/passwd")), "{open:?}");
 }
 
 #[tokio::test]

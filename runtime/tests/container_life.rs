@@ -144,8 +144,15 @@ async fn a_stop_gives_time_and_then_kills() {
     deaf.stop("SIGTERM", Duration::from_millis(300)).await.unwrap();
     assert_eq!(within(deaf.wait()).await.cause, Cause::Signal("SIGKILL".to_owned()));
     assert!(asked.elapsed() >= Duration::from_millis(300));
-    assert!(matches!(deaf.stop("SIGNONSENSE", Duration::ZERO).await, Err(Error::Signal(_))));
     deaf.stop("SIGTERM", Duration::ZERO).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_by_a_signal_that_is_none_is_an_error_and_kills_all_the_same() {
+    let host = Host::new();
+    let mut running = host.start(host.script("one", "sleep 1000")).await;
+    assert!(matches!(running.stop("SIGKILL\n", Duration::ZERO).await, Err(Error::Signal(_))));
+    assert_eq!(within(running.wait()).await.cause, Cause::Signal("SIGKILL".to_owned()));
 }
 
 #[tokio::test]

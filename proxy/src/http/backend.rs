@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::body::Inbound;
+use super::prelude::{Prelude, Watched};
 use crate::plane::Shared;
 
 /// How long an unused connection is kept: below the 5 s after which common servers close theirs.
@@ -37,6 +38,7 @@ pub(crate) struct Backend {
 
 struct Idle {
     sender: SendRequest<Inbound>,
+    prelude: Arc<Prelude>,
     since: Instant,
 }
 
@@ -44,6 +46,7 @@ struct Idle {
 pub(super) struct Lease {
     backend: Arc<Backend>,
     pub(super) sender: SendRequest<Inbound>,
+    pub(super) prelude: Arc<Prelude>,
     /// It has carried a request before, so the backend may be about to close it.
     pub(super) reused: bool,
 }
@@ -58,13 +61,14 @@ impl Backend {
         let mut idle = self.idle();
         // One that is still finishing is passed over, and stays.
         let place = idle.iter().rposition(|idle| idle.sender.is_ready())?;
-        let sender = idle.swap_remove(place).sender;
-        Some(Lease { backend: self.clone(), sender, reused: true })
+        let Idle { sender, prelude, .. } = idle.swap_remove(place);
+        Some(Lease { backend: self.clone(), sender, prelude, reused: true })
     }
 
     pub(super) async fn connect(self: &Arc<Backend>) -> io::Result<Lease> {
         let stream = tokio::time::timeout(CONNECT, TcpStream::connect(self.address)).await??;
         stream.set_nodelay(true)?;
+        let (stream, prelude) = Watched::new(stream);
         let handshake = Builder::new().max_buf_size(BUFFER_MAX).handshake(TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(io::Error::other)?;
         let address = self.address;
@@ -73,7 +77,7 @@ impl Backend {
                 debug!(%error, %address, "a connection to a backend ended early");
             }
         });
-        Ok(Lease { backend: self.clone(), sender, reused: false })
+        Ok(Lease { backend: self.clone(), sender, prelude, reused: false })
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
@@ -90,7 +94,7 @@ impl Lease {
     pub(super) fn give_back(self) {
         let mut idle = self.backend.idle();
         if !self.sender.is_closed() && idle.len() < IDLE_MAX {
-            idle.push(Idle { sender: self.sender, since: Instant::now() });
+            idle.push(Idle { sender: self.sender, prelude: self.prelude, since: Instant::now() });
         }
     }
 }

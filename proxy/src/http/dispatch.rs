@@ -86,8 +86,12 @@ impl Dispatch<'_> {
                 },
             };
             let spare = if lease.reused { spare(&request) } else { None };
+            lease.prelude.begin();
             let mut error = match lease.sender.try_send_request(request).await {
-                Ok(response) => return Outcome::Answered(Answer { response, lease }),
+                Ok(response) => {
+                    lease.prelude.end();
+                    return Outcome::Answered(Answer { response, lease });
+                }
                 Err(error) => error,
             };
             request = match (error.take_message(), spare) {

@@ -103,15 +103,21 @@ impl Door {
         (Request::from_parts(head, body), upgrade)
     }
 
-    /// Refuses an answer that changes the protocol unasked.
+    /// Refuses an answer that changes the protocol unasked, or whose body is coded in a way that only this hop could undo.
     fn check(route: &Route, answer: Answer, upgrade: Option<&Upgrade>) -> Result<Answer, Refusal> {
         let changes = answer.response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        if changes && upgrade.is_none() { Err(Refusal::NoAnswer { service: route.service.clone() }) } else { Ok(answer) }
+        let is_readable = headers::transfer_coding_is_plain(answer.response.headers());
+        if (changes && upgrade.is_none()) || !is_readable {
+            return Err(Refusal::NoAnswer { service: route.service.clone() });
+        }
+        Ok(answer)
     }
 
     /// Makes the response that goes to the client.
     fn pass_on(&self, answer: Answer, upgrade: Option<Upgrade>, busy: Busy) -> Response<Outbound> {
         let Answer { mut response, lease } = answer;
+        // Of the connection to the backend; this one has its own.
+        *response.version_mut() = Version::HTTP_11;
         let protocol = headers::upgrade(response.headers());
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade)) = (response.status(), upgrade) {
             let backend = hyper::upgrade::on(&mut response);
@@ -121,6 +127,10 @@ impl Door {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             response.headers_mut().insert(header::UPGRADE, protocol.unwrap_or(upgrade.protocol));
             return response.map(|_| Outbound::text("", busy));
+        }
+        if response.headers().contains_key(header::TRANSFER_ENCODING) {
+            // It does not count (RFC 9112 section 6.3), and would cut the body off.
+            response.headers_mut().remove(header::CONTENT_LENGTH);
         }
         headers::end_hop(response.headers_mut());
         response.map(|body| Outbound::backend(body, lease, busy))
@@ -132,6 +142,9 @@ fn check_host(request: &Request<Incoming>) -> Result<(), Refusal> {
     let host = request.headers().get(header::HOST);
     if host.is_none() && request.version() == Version::HTTP_11 {
         return Err(Refusal::BadRequest("the Host header is missing"));
+    }
+    if host.is_some_and(|host| !headers::is_authority(host)) {
+        return Err(Refusal::BadRequest("the Host header is no host and port"));
     }
     if let (Some(authority), Some(host)) = (request.uri().authority(), host)
         && !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes())

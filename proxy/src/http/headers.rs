@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use hyper::HeaderMap;
 use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::http::uri::Authority;
 
 /// Fields that speak of one connection only (RFC 9110 section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 7] = [
@@ -47,6 +48,10 @@ impl Client {
         for claim in CLAIMS {
             headers.remove(claim);
         }
+        let disguised: Vec<HeaderName> = headers.keys().filter(|name| is_disguised_claim(name)).cloned().collect();
+        for claim in disguised {
+            headers.remove(claim);
+        }
         match headers.get(header::HOST).cloned() {
             Some(host) => drop(headers.insert(X_FORWARDED_HOST, host)),
             None => drop(headers.remove(X_FORWARDED_HOST)),
@@ -57,10 +62,41 @@ impl Client {
     }
 }
 
+/// Says whether a name is a claim with `_` for `-`: to many backends (CGI, WSGI, PHP) that is the same name.
+fn is_disguised_claim(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let written = [header::FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST];
+    name.contains('_') && CLAIMS.iter().chain(&written).any(|claim| *claim.as_str() == name.replace('_', "-"))
+}
+
+/// Says whether a `Host` header is a host with or without a port, or empty (RFC 9112 section 3.2).
+pub(super) fn is_authority(host: &HeaderValue) -> bool {
+    host.is_empty() || (!host.as_bytes().contains(&b'@') && Authority::try_from(host.as_bytes()).is_ok())
+}
+
+/// Says whether a body is coded in chunks or not at all: what hyper undoes and makes anew.
+pub(super) fn transfer_coding_is_plain(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        _ => false,
+    }
+}
+
 /// Returns the protocol that a request or response asks to change to.
+///
+/// Another version of HTTP is none (RFC 9113 section 3.1 has abolished `h2c`): in such a tunnel requests would pass by the
+/// routes, and could claim to come from anybody.
 pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let asks = connection_options(headers).any(|option| option.eq_ignore_ascii_case("upgrade"));
-    headers.get(header::UPGRADE).filter(|_| asks).cloned()
+    headers.get(header::UPGRADE).filter(|protocol| asks && !names_http(protocol)).cloned()
+}
+
+fn names_http(protocols: &HeaderValue) -> bool {
+    let text = protocols.as_bytes().to_ascii_lowercase();
+    let mut names = text.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    names.any(|name| name == b"h2c" || name == b"h2" || name.starts_with(b"http/"))
 }
 
 /// Removes what is meant for this hop only.
@@ -125,6 +161,9 @@ mod tests {
             ("forwarded", "for=6.6.6.6"),
             ("x-real-ip", "6.6.6.6"),
             ("x-forwarded-port", "443"),
+            ("x_forwarded_for", "6.6.6.6"),
+            ("x-forwarded_host", "evil"),
+            ("x_real_ip", "6.6.6.6"),
         ]);
         Client::new("::ffff:10.1.2.3".parse().unwrap()).introduce(&mut map);
         let expected = headers(&[
@@ -139,9 +178,28 @@ mod tests {
     }
 
     #[test]
+    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
+        for (host, good) in [
+            ("", true),
+            ("shop.example:8080", true),
+            ("[::1]:80", true),
+            ("my_host", true),
+            ("a@b", false),
+            ("a, b", false),
+            ("a/x", false),
+            ("a\"<>", false),
+        ] {
+            assert_eq!(is_authority(&HeaderValue::from_static(host)), good, "{host}");
+        }
+    }
+
+    #[test]
     fn an_upgrade_counts_only_if_the_connection_field_names_it() {
         assert_eq!(upgrade(&headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")])).unwrap(), "websocket");
         assert_eq!(upgrade(&headers(&[("connection", "close"), ("upgrade", "websocket")])), None);
         assert_eq!(upgrade(&headers(&[("connection", "upgrade")])), None);
+        for protocol in ["h2c", "H2C", "websocket, h2c", "HTTP/2.0", "h2"] {
+            assert_eq!(upgrade(&headers(&[("connection", "upgrade"), ("upgrade", protocol)])), None, "{protocol}");
+        }
     }
 }

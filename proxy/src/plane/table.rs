@@ -150,6 +150,10 @@ impl Names {
         self.clients.get(&address)
     }
 
+    pub(crate) fn deployment(&self, address: Ipv4Addr) -> Option<&str> {
+        self.client(address).map(|client| &*client.deployment)
+    }
+
     /// Returns the addresses of a service of the client's deployment.
     pub(crate) fn global(&self, client: &Client, service: &str) -> Option<&[Ipv4Addr]> {
         self.records.get(format!("{}/{service}", client.deployment).as_str()).map(Vec::as_slice)

@@ -235,3 +235,25 @@ async fn a_silent_server_is_given_up_and_queries_by_stream_are_relayed_by_stream
     assert_eq!(addresses(&ask_by_stream(&rig, web, &packet).await), [Ipv4Addr::from([8, 8, 8, 8])]);
     rig.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_asks_without_end_leaves_the_others_their_answers() {
+    let server = upstream(|packet| match packet.windows(4).any(|part| part == b"slow") {
+        true => Vec::new(),
+        false => vec![answer(&packet, [9, 9, 9, 9])],
+    })
+    .await;
+    let rig = Rig::start_with(|config| config.upstream_dns = vec![server]).await;
+    let [web, _, blog] = names(&rig).await;
+    let packet = query("slow.example.", RecordType::A).to_vec().unwrap();
+    let flood = UdpSocket::bind((blog, 0)).await.unwrap();
+    flood.connect(rig.address(5353)).await.unwrap();
+    // Until one is refused, because it has had its part.
+    while rig.plane().figures().await.unwrap().dns.failed == 0 {
+        for _ in 0..64 {
+            flood.send(&packet).await.unwrap();
+        }
+    }
+    assert_eq!(addresses(&ask(&rig, web, "example.org.", RecordType::A).await), [Ipv4Addr::from([9, 9, 9, 9])]);
+    rig.end().await;
+}

@@ -1,5 +1,7 @@
 //! Requests that two readers could understand differently are refused, and nothing follows them on their connection.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use crate::kit::{Backend, Rig, eventually, web};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,5 +128,44 @@ async fn a_head_that_comes_too_slowly_is_cut_off_after_five_seconds() {
     let elapsed = started.elapsed().as_secs_f32();
     assert!((4.5..9.0).contains(&elapsed), "{elapsed} s");
     eventually("all are gone", async || rig.plane().figures().await.unwrap().open_connections == 0).await;
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_backend_says_of_its_own_connection_does_not_reach_the_client() {
+    for (answer, status, body) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n", 200, "whole"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nConnection: close\r\n\r\nraw", 502, ""),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nolder", 200, "older"),
+    ] {
+        let backend = Backend::raw(move |mut stream| async move {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        })
+        .await;
+        let rig = Rig::start().await;
+        rig.plane().set(&web(&[backend.address])).await.unwrap();
+        let mut client = rig.client().await;
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+        let said = client.rest().await;
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{said}");
+        assert!(said.contains(body), "{said}");
+        rig.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_never_stops_to_say_continue_is_given_up() {
+    let backend = Backend::raw(|mut stream| async move {
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(100);
+        while stream.write_all(&interim).await.is_ok() {}
+    })
+    .await;
+    let rig = Rig::start().await;
+    rig.plane().set(&web(&[backend.address])).await.unwrap();
+    assert_eq!(rig.client().await.get("/").await.status, 502);
     rig.end().await;
 }

@@ -54,3 +54,29 @@ async fn an_upgrade_that_nobody_asked_for_is_not_passed_on() {
     assert_eq!(rig.client().await.get("/").await.status, 502);
     rig.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tunnel_for_another_version_of_http_is_not_opened() {
+    let backend = Backend::raw(|mut stream| async move {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        let answer = match head.contains("h2c") || head.contains("http2-settings") {
+            true => "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+            false => "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain",
+        };
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    })
+    .await;
+    let rig = Rig::start().await;
+    rig.plane().set(&web(&[backend.address])).await.unwrap();
+    let mut client = rig.client().await;
+    client
+        .send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n")
+        .await;
+    let reply = client.reply().await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, "plain"));
+    rig.end().await;
+}

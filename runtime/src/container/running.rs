@@ -64,16 +64,17 @@ impl Running {
     }
 
     /// Asks the container to end by `signal`, and has it killed after `grace`. [`Running::wait`] tells when it is done.
+    ///
+    /// With a `signal` that is none it is killed after `grace` all the same: a container that cannot be ended would stay for ever.
     pub async fn stop(&self, signal: &str, grace: Duration) -> Result<(), Error> {
-        if signal::number(signal).is_none() {
-            return Err(Error::Signal(signal.to_owned()));
-        }
         let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         let request = Request::Stop { signal: signal.to_owned(), grace_ms };
         match self.channel.write.lock().await.write_all(&line(&request)).await {
             // It has ended already.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written.map_err(host(&self.id, "ask its shim to stop it")),
+            Err(error) => Err(host(&self.id, "ask its shim to stop it")(error)),
+            Ok(()) if signal::number(signal).is_none() => Err(Error::Signal(signal.to_owned())),
+            Ok(()) => Ok(()),
         }
     }
 

@@ -13,8 +13,9 @@ use seccompiler::{
 #[cfg(target_arch = "x86_64")]
 const X32: i64 = 0x4000_0000;
 
-/// Socket family that reaches the hypervisor (vsock(7)).
-const AF_VSOCK: u64 = 40;
+/// Socket families that reach past the container's network: the hypervisor (vsock(7)), and the kernel's cryptography, which few
+/// programs use and which has let unprivileged ones write to files they may only read.
+const FAMILIES: [i32; 2] = [libc::AF_ALG, libc::AF_VSOCK];
 
 /// Flags of clone(2) that make a namespace.
 const NAMESPACES: [i32; 8] = [
@@ -98,8 +99,8 @@ fn refused() -> Result<BTreeMap<i64, Vec<SeccompRule>>, Error> {
     let mut rules = all_of(REFUSED);
     let flags = NAMESPACES.into_iter().map(|flag| has_bit(flag as u64)).collect::<Result<Vec<_>, _>>()?;
     conditional(&mut rules, libc::SYS_clone, flags);
-    let vsock = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, AF_VSOCK)?;
-    conditional(&mut rules, libc::SYS_socket, vec![SeccompRule::new(vec![vsock])?]);
+    let families = FAMILIES.into_iter().map(|family| is_equal(family as u64)).collect::<Result<Vec<_>, _>>()?;
+    conditional(&mut rules, libc::SYS_socket, families);
     Ok(rules)
 }
 
@@ -127,6 +128,10 @@ fn has_bit(bit: u64) -> Result<SeccompRule, seccompiler::BackendError> {
     SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(bit), bit)?])
 }
 
+fn is_equal(value: u64) -> Result<SeccompRule, seccompiler::BackendError> {
+    SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,5 +141,22 @@ mod tests {
         let lengths: Vec<usize> = filters().unwrap().iter().map(Vec::len).collect();
         assert_eq!(lengths.len(), 2);
         assert!(lengths.iter().all(|length| (3..4096).contains(length)), "{lengths:?}");
+    }
+
+    #[test]
+    fn sockets_that_reach_past_the_network_are_refused() {
+        // A filter holds for the thread that puts it on, and ends with it.
+        let filtered = std::thread::spawn(|| {
+            filters().unwrap().iter().for_each(|filter| seccompiler::apply_filter(filter).unwrap());
+            [libc::AF_ALG, libc::AF_VSOCK, libc::AF_INET].map(|family| {
+                // SAFETY: makes a file descriptor, which is closed at once.
+                match unsafe { libc::socket(family, libc::SOCK_STREAM, 0) } {
+                    -1 => std::io::Error::last_os_error().raw_os_error(),
+                    // SAFETY: nobody else has it.
+                    socket => unsafe { (libc::close(socket) != 0).then_some(0) },
+                }
+            })
+        });
+        assert_eq!(filtered.join().unwrap(), [Some(libc::EPERM), Some(libc::EPERM), None]);
     }
 }

@@ -39,9 +39,10 @@ const NAMES: [(i32, &str); 31] = [
 const RTMIN: i32 = 34;
 const RTMAX: i32 = 64;
 
-/// Returns the number of `SIGTERM`, `TERM`, `15` or `SIGRTMIN+3`.
+/// Returns the number of `SIGTERM`, `TERM`, `15` or `SIGRTMIN+3`, in capitals or not: images have both.
 pub(crate) fn number(text: &str) -> Option<i32> {
-    let name = text.strip_prefix("SIG").unwrap_or(text);
+    let text = text.to_ascii_uppercase();
+    let name = text.strip_prefix("SIG").unwrap_or(&text);
     if let Ok(number) = name.parse::<i32>() {
         return (1..=RTMAX).contains(&number).then_some(number);
     }
@@ -66,11 +67,12 @@ mod tests {
 
     #[test]
     fn signals_are_known_by_all_their_names() {
-        for text in ["SIGTERM", "TERM", "15"] {
+        for text in ["SIGTERM", "TERM", "15", "sigterm", "Term"] {
             assert_eq!(number(text), Some(15), "{text}");
         }
         assert_eq!(number("SIGRTMIN+3"), Some(37));
-        for text in ["", "SIG", "0", "-9", "65", "SIGNOTHING", "RTMIN+99", "RTMINx"] {
+        assert_eq!(number("sigrtmin+3"), Some(37));
+        for text in ["", "SIG", "0", "-9", "65", "SIGNOTHING", "SIGKILL\n", "RTMIN+99", "RTMINx"] {
             assert_eq!(number(text), None, "{text}");
         }
         for (known, _) in NAMES {

@@ -11,6 +11,9 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+/// Most names held at a time: a container can make more entries, and longer names, than this process has memory for.
+const NAMES: usize = 4096;
+
 /// Removes the directory `path` and all below it; follows no symbolic link. Does nothing where there is none.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -24,7 +27,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     std::fs::remove_dir(path)
 }
 
-/// Removes each entry, with the entries of directories moved up; returns whether anything was found.
+/// Removes entries, with the entries of directories moved up; returns whether anything was found.
 fn empty_once(top: BorrowedFd<'_>, moved: &mut u64) -> io::Result<bool> {
     let mut found = false;
     for_each(top, |name| {
@@ -65,12 +68,16 @@ fn unlinked(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<bool> {
     }
 }
 
+/// Acts on the first [`NAMES`] entries of a directory.
 fn for_each(dir: BorrowedFd<'_>, mut act: impl FnMut(&CStr) -> io::Result<()>) -> io::Result<()> {
     let mut names = Vec::new();
     for entry in Dir::read_from(dir)? {
         let entry = entry?;
         if entry.file_type() != FileType::Directory || (entry.file_name() != c"." && entry.file_name() != c"..") {
             names.push(entry.file_name().to_owned());
+        }
+        if names.len() == NAMES {
+            break;
         }
     }
     names.iter().try_for_each(|name| act(name))
@@ -106,5 +113,25 @@ mod tests {
         assert!(!target.exists());
         assert_eq!(std::fs::read_to_string(canary).unwrap(), "alive");
         remove(&target).unwrap();
+    }
+
+    #[test]
+    fn a_directory_of_any_size_is_removed_a_handful_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("target");
+        std::fs::create_dir_all(target.join("below")).unwrap();
+        for number in 0..=NAMES {
+            std::fs::write(target.join(number.to_string()), "").unwrap();
+            std::fs::create_dir(target.join("below").join(number.to_string())).unwrap();
+        }
+        let mut seen = 0;
+        let count = |_: &CStr| {
+            seen += 1;
+            Ok(())
+        };
+        for_each(std::fs::File::open(&target).unwrap().as_fd(), count).unwrap();
+        assert_eq!(seen, NAMES);
+        remove(&target).unwrap();
+        assert!(!target.exists());
     }
 }

@@ -34,14 +34,13 @@ fn find(user: &str, passwd: &str, groups: &str) -> Result<User, Error> {
         None => (user, None),
     };
     let name = if name.is_empty() { "0" } else { name };
-    let number = name.parse::<u32>().ok();
+    let number = id(name);
     let entry = entries(passwd).find(|fields| match number {
         Some(uid) => field(fields, 2) == uid.to_string(),
         None => field(fields, 0) == name,
     });
-    let parse = |text: &str| text.parse::<u32>().ok();
-    let Some(uid) = number.or_else(|| parse(field(entry.as_ref()?, 2))) else { return Err(Error::NoUser(name.to_owned())) };
-    let own = entry.as_ref().and_then(|fields| parse(field(fields, 3))).unwrap_or(0);
+    let Some(uid) = number.or_else(|| id(field(entry.as_ref()?, 2))) else { return Err(Error::NoUser(name.to_owned())) };
+    let own = entry.as_ref().and_then(|fields| id(field(fields, 3))).unwrap_or(0);
     let home = entry.as_ref().map(|fields| field(fields, 5)).filter(|home| !home.is_empty());
     let home = home.unwrap_or(if uid == 0 { "/root" } else { "/" }).to_owned();
     let gid = match group {
@@ -55,16 +54,21 @@ fn find(user: &str, passwd: &str, groups: &str) -> Result<User, Error> {
 }
 
 fn group_id(group: &str, groups: &str) -> Result<u32, Error> {
-    let by_name = || entries(groups).find(|fields| field(fields, 0) == group).and_then(|fields| field(&fields, 2).parse().ok());
-    group.parse().ok().or_else(by_name).ok_or_else(|| Error::NoGroup(group.to_owned()))
+    let by_name = || entries(groups).find(|fields| field(fields, 0) == group).and_then(|fields| id(field(&fields, 2)));
+    id(group).or_else(by_name).ok_or_else(|| Error::NoGroup(group.to_owned()))
 }
 
 fn memberships(member: &str, groups: &str, own: u32) -> Vec<u32> {
     let joined = entries(groups).filter(|fields| field(fields, 3).split(',').any(|name| name == member));
-    let mut ids: Vec<u32> = joined.filter_map(|fields| field(&fields, 2).parse().ok()).filter(|gid| *gid != own).collect();
+    let mut ids: Vec<u32> = joined.filter_map(|fields| id(field(&fields, 2))).filter(|gid| *gid != own).collect();
     ids.sort_unstable();
     ids.dedup();
     ids
+}
+
+/// Reads a user's or group's number. The highest one means "unchanged" to the kernel, so nobody has it.
+fn id(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|id| *id != u32::MAX)
 }
 
 fn entries(file: &str) -> impl Iterator<Item = Vec<&str>> {
@@ -107,7 +111,7 @@ mod tests {
 
     #[test]
     fn unknown_names_are_refused() {
-        for user in ["nobody", "odd", "-1", "web:none", "4294967296"] {
+        for user in ["nobody", "odd", "-1", "web:none", "4294967296", "4294967295", "web:4294967295"] {
             assert!(find(user, PASSWD, GROUP).is_err(), "{user}");
         }
     }

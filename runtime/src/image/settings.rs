@@ -8,6 +8,10 @@ use super::Error;
 use super::digest::Digest;
 use super::document::refused;
 use super::platform::{self, Platform};
+use crate::container::signal;
+
+/// Longest command and environment, as the node keeps them with each container: no kernel starts a program with much more.
+const SETTINGS_MAX: usize = 256 << 10;
 
 /// The parts of an image's configuration that matter on a node.
 pub(super) struct Settings {
@@ -57,8 +61,16 @@ impl Settings {
                 node: platform::NODE.to_string(),
             });
         }
+        let config: Config = raw.config.unwrap_or_default().into();
+        if let Some(signal) = config.stop_signal.as_deref().filter(|signal| signal::number(signal).is_none()) {
+            return Err(refused(what, format!("its stop signal `{}` is no signal", signal.escape_debug())));
+        }
+        let bytes = serde_json::to_vec(&config).map_or(0, |text| text.len());
+        if bytes > SETTINGS_MAX {
+            return Err(refused(what, format!("command and environment of {bytes} bytes; at most {SETTINGS_MAX} are taken")));
+        }
         Ok(Settings {
-            config: raw.config.unwrap_or_default().into(),
+            config,
             diff_ids: raw.rootfs.diff_ids.unwrap_or_default(),
             created: raw.created.as_deref().and_then(timestamp),
         })
@@ -123,6 +135,19 @@ mod tests {
         ] {
             assert_eq!(Settings::parse("x", json.as_bytes()).unwrap().config, Config::default());
         }
+    }
+
+    #[test]
+    fn settings_that_no_container_could_be_run_with_are_refused() {
+        let reason = |config: &str| {
+            let json = format!(r#"{{"rootfs":{{"diff_ids":[]}},"config":{config}}}"#);
+            let error = Settings::parse("x", json.as_bytes()).err().unwrap();
+            assert!(error.is_permanent());
+            error.to_string()
+        };
+        assert!(reason(r#"{"StopSignal":"SIGKILL\n"}"#).contains(r"its stop signal `SIGKILL\n` is no signal"));
+        let env: Vec<String> = (0..300).map(|number| format!("A{number}={}", "x".repeat(1000))).collect();
+        assert!(reason(&serde_json::json!({ "Env": env }).to_string()).contains("at most 262144 are taken"));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(super) fn detach() -> io::Result<UnixStream> {
         // SAFETY: ends the process.
         unsafe { libc::_exit(101) }
     }));
+    close_inherited()?;
     let daemon = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     rustix::stdio::dup2_stdout(&null)?;
@@ -34,6 +35,15 @@ pub(super) fn detach() -> io::Result<UnixStream> {
     }
     adjust_oom_score("0");
     Ok(UnixStream::from(daemon))
+}
+
+/// Closes what the daemon was started with and does not know: a lock or a pipe of somebody's would be held as long as the container.
+fn close_inherited() -> io::Result<()> {
+    // SAFETY: nothing of this process is open yet but the standard files.
+    match unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Makes the shim the last the kernel kills for want of memory, if that is allowed; its container is not meant by this.
