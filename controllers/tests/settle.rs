@@ -93,6 +93,8 @@ fn a_deployment_comes_up_step_by_step() {
         start hello/web/1 #1"#]]
     .assert_eq(&steps.join("\n--\n"));
     assert_eq!(phase(&sim, "hello/web/0"), Some((Phase::Ready, String::new())));
+    sim.now.0 += 500; // what cannot be probed has to run for a moment
+    sim.settle();
     let endpoint = sim.item::<Endpoint>(&name("hello/web/http")).unwrap();
     assert_eq!(endpoint.spec.backends.len(), 2);
     assert_eq!(sim.tables.routes.len(), 1);
@@ -190,6 +192,23 @@ fn a_crash_loop_backs_off_and_is_then_left_alone() {
     assert!(service.status.unwrap().failed, "{:?}", service.status);
     expect!["replica 0: it exited with code 1; it ended 6 times within a minute and is left alone for a while"]
         .assert_eq(&service.status.unwrap().message);
+}
+
+#[test]
+fn a_person_who_asks_again_ends_quarantine_and_backoff() {
+    let mut sim = Sim::new();
+    sim.put(HELLO);
+    sim.run();
+    let replica = name("hello/greeter/0");
+    for attempt in 1..=6 {
+        sim.end(&replica, attempt, Cause::Code(1));
+    }
+    sim.settle();
+    assert_eq!(phase(&sim, replica.as_str()).unwrap().0, Phase::Failed);
+    assert!(sim.pending.is_empty());
+    sim.now.0 += 1;
+    sim.label("hello", spec::kind::deployment::RETRY_AT, &sim.now.0.to_string());
+    expect!["start hello/greeter/0 #7"].assert_eq(&effects(&mut sim));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `PUT /objects`: a manifest, checked against all others and applied whole.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::body::Body;
@@ -10,8 +12,11 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use spec::kind::Deployment;
+use spec::kind::deployment::RETRY_AT;
 use spec::manifest::{self, Manifest};
 use spec::plan::Writer;
+use spec::view::Item;
 use spec::{Key, Kind, Object, Spec, Write};
 use store::{Op, Transaction};
 
@@ -50,8 +55,10 @@ pub(super) async fn put(State(api): State<Shared>, uri: Uri, headers: HeaderMap,
     if dry_run {
         return Ok(Json(plan(&api, &manifest, current.as_deref())).into_response());
     }
+    let labels = current.as_deref().and_then(|current| retry(current, &manifest));
     let mut op = Op::new(Write::Spec { key, owner: None, spec: Spec::Deployment(Arc::new(manifest)) });
     op.expect.revision = expected;
+    op.labels = labels;
     apply(&api, op, current, &headers).await
 }
 
@@ -175,10 +182,25 @@ fn plan(api: &Api, manifest: &Manifest, current: Option<&Object>) -> Planned {
     }
 }
 
+/// Returns the labels of a Deployment that is sent again as it is while it does not serve: its sender wants what failed to be
+/// tried again.
+fn retry(current: &Object, manifest: &Manifest) -> Option<BTreeMap<String, String>> {
+    let deployment = Item::<Deployment>::of(current)?;
+    let waits = current.observed_generation == current.generation && deployment.status.is_some_and(|status| !status.ready);
+    if !waits || deployment.spec != manifest {
+        return None;
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut labels = current.labels.clone();
+    labels.insert(RETRY_AT.to_owned(), now.as_millis().to_string());
+    Some(labels)
+}
+
 async fn apply(api: &Api, op: Op, current: Option<Arc<Object>>, headers: &HeaderMap) -> Result<Response, Refusal> {
     let key = op.write.key().clone();
     let committed = api.state.store.commit(Transaction::new(Writer::User, [op])).await.map_err(refusal(headers))?;
-    let changed = !committed.changes.is_empty();
+    let generation = |object: Option<&Arc<Object>>| object.map_or(0, |object| object.generation);
+    let changed = committed.changes.iter().any(|change| generation(change.old.as_ref()) != generation(change.new.as_ref()));
     let status = if current.is_none() { StatusCode::CREATED } else { StatusCode::OK };
     // Unchanged, it is what it was, save for a delete since; then its last state is as good.
     let now = committed.changes.into_iter().find_map(|change| change.new).or_else(|| api.state.store.get(&key)).or(current);

@@ -8,6 +8,7 @@ use spec::kind::container::{self, Health, Spec, State};
 use spec::kind::replica::Phase;
 use spec::kind::{Container, Image, Init, Replica, Revision, init, replica};
 use spec::object::{Half, Resource};
+use spec::units::Duration;
 use spec::view::Item;
 use spec::{Change, Effect, Key, Kind, Plan, Timestamp, View, Write};
 
@@ -16,11 +17,12 @@ use crate::Controller;
 use crate::rules::attempt::{self, Next};
 use crate::rules::template::container_spec;
 use crate::rules::wake::{itself, itself_and_owner, owner};
-use crate::rules::{backoff, names};
+use crate::rules::{backoff, names, retry};
 
 pub const CONTROLLER: Controller = Controller {
     name: "container",
     reads: &[
+        (Kind::Deployment, retry::replicas),
         (Kind::Replica, itself),
         (Kind::Container, itself_and_owner),
         (Kind::Init, owner),
@@ -53,6 +55,9 @@ fn replicas_of_node(view: &View<'_>, change: &Change) -> Vec<Key> {
     }
     view.all::<Replica>().iter().filter(|item| item.spec.node == change.key.name).map(|item| item.object.key.clone()).collect()
 }
+
+/// How long a container that nothing can be asked of has to run to count as ready.
+const UNPROBED: Duration = Duration(500);
 
 fn plan(view: &View<'_>, key: &Key, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
@@ -158,7 +163,7 @@ fn drive(
         link(container, &status, now, plan);
     }
     match &status.state {
-        State::Running { .. } => watch(container, &status.health, plan),
+        State::Running { since, .. } => watch(container, &status.health, *since, now, plan),
         State::Down if !status.linked => {
             Report::new(Phase::Starting, status.link_failure.map_or("is being connected".to_owned(), |failure| failure.message))
         }
@@ -174,8 +179,16 @@ fn link(container: &Item<'_, Container>, status: &container::Status, now: Timest
 }
 
 /// Judges a running container by its probe.
-fn watch(container: &Item<'_, Container>, health: &Health, plan: &mut Plan) -> Report {
-    let Some(probe) = &container.spec.probe else { return Report::new(Phase::Ready, "") };
+fn watch(container: &Item<'_, Container>, health: &Health, since: Timestamp, now: Timestamp, plan: &mut Plan) -> Report {
+    let Some(probe) = &container.spec.probe else {
+        // One that ends at once was never ready, though it ran.
+        let stays = since.after(UNPROBED);
+        if now < stays && now >= since {
+            plan.recheck(stays);
+            return Report::new(Phase::Running, "is starting");
+        }
+        return Report::new(Phase::Ready, "");
+    };
     if health.failures < probe.retries {
         return if health.passed { Report::new(Phase::Ready, "") } else { Report::new(Phase::Running, not_healthy_yet(health)) };
     }
@@ -206,7 +219,7 @@ fn start(
     now: Timestamp,
     plan: &mut Plan,
 ) -> Report {
-    let next = attempt::next(status, &replica.object.key, now);
+    let next = attempt::next(status, &replica.object.key, now, retry::forgiven(view, replica.name()));
     if next.not_before > now {
         plan.recheck(next.not_before);
         let report = waiting(status, next);

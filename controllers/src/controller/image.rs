@@ -10,11 +10,17 @@ use spec::{Effect, Key, Kind, Plan, Timestamp, View, Write};
 
 use crate::Controller;
 use crate::rules::wake::itself;
-use crate::rules::{backoff, names};
+use crate::rules::{backoff, names, retry};
 
 pub const CONTROLLER: Controller = Controller {
     name: "image",
-    reads: &[(Kind::Service, itself), (Kind::Resolution, itself), (Kind::Revision, itself), (Kind::Image, itself)],
+    reads: &[
+        (Kind::Deployment, retry::resolutions),
+        (Kind::Service, itself),
+        (Kind::Resolution, itself),
+        (Kind::Revision, itself),
+        (Kind::Image, itself),
+    ],
     writes: &[(Kind::Resolution, Half::Spec), (Kind::Image, Half::Spec)],
     plan,
 };
@@ -52,6 +58,8 @@ fn resolve(view: &View<'_>, key: &Key, now: Timestamp, plan: &mut Plan) {
     // A failure of the reference that stood here before says nothing about this one.
     let current = resolution.object.observed_generation == resolution.object.generation;
     let failure = status.filter(|_| current).and_then(|status| status.failure.as_ref());
+    let forgiven = retry::forgiven(view, &key.name);
+    let failure = failure.filter(|failure| failure.at > forgiven);
     match backoff::retry_at(failure, key, now) {
         Some(at) if at > now => plan.recheck(at),
         _ => plan.effect(Effect::Resolve { name: key.name.clone(), spec: Arc::new(resolution.spec.clone()) }),

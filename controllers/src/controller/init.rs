@@ -13,11 +13,16 @@ use spec::{Effect, Key, Kind, Plan, Timestamp, View, Write};
 use crate::Controller;
 use crate::controller::collect::has_ended;
 use crate::rules::wake::{itself, itself_and_owner, owner};
-use crate::rules::{attempt, names};
+use crate::rules::{attempt, names, retry};
 
 pub const CONTROLLER: Controller = Controller {
     name: "init",
-    reads: &[(Kind::Replica, itself), (Kind::Container, owner), (Kind::Init, itself_and_owner)],
+    reads: &[
+        (Kind::Deployment, retry::replicas),
+        (Kind::Replica, itself),
+        (Kind::Container, owner),
+        (Kind::Init, itself_and_owner),
+    ],
     writes: &[(Kind::Init, Half::Spec)],
     plan,
 };
@@ -42,7 +47,7 @@ fn prepare(view: &View<'_>, key: &Key, now: Timestamp, plan: &mut Plan) {
     if steps.is_empty() {
         return;
     }
-    let next = attempt::next(status, key, now);
+    let next = attempt::next(status, key, now, retry::forgiven(view, &key.name));
     if next.not_before > now {
         return plan.recheck(next.not_before);
     }

@@ -24,15 +24,15 @@ pub(crate) struct Next {
 
 /// Returns the start that comes after the ends recorded in `status`.
 ///
-/// An end that lies in the future was written under a clock that has been set back: it says nothing about how long ago it was.
-pub(crate) fn next(status: &Status, who: &Key, now: Timestamp) -> Next {
+/// Ends up to `forgiven` do not count, nor does one that lies in the future: that was written under a clock that has been set back: it says nothing about how long ago it was.
+pub(crate) fn next(status: &Status, who: &Key, now: Timestamp, forgiven: Timestamp) -> Next {
     let attempt = status.last_attempt() + 1;
-    let Some(last) = status.exits.last().filter(|last| last.ended <= now) else {
+    let exits = &status.exits[status.exits.partition_point(|exit| exit.ended <= forgiven)..];
+    let (Some(first), Some(last)) = (exits.first(), exits.last().filter(|last| last.ended <= now)) else {
         return Next { attempt, not_before: Timestamp(0), quarantined: false };
     };
-    let first = &status.exits[0];
-    let quarantined = status.exits.len() == EXITS_KEPT && last.ended.since(first.ended) < LOOP_WINDOW;
-    let wait = if quarantined { QUARANTINE } else { backoff::after(short_runs(&status.exits), who) };
+    let quarantined = exits.len() == EXITS_KEPT && last.ended.since(first.ended) < LOOP_WINDOW;
+    let wait = if quarantined { QUARANTINE } else { backoff::after(short_runs(exits), who) };
     Next { attempt, not_before: last.ended.after(wait), quarantined }
 }
 
@@ -58,7 +58,7 @@ mod tests {
 
     fn wait(runs: &[(u64, u64)]) -> (u64, bool) {
         let last = runs.last().map_or(0, |run| run.1 * 1000);
-        let next = next(&ended_at(runs), &Key::new(Kind::Replica, "a/b/0".parse().unwrap()), Timestamp(last));
+        let next = next(&ended_at(runs), &Key::new(Kind::Replica, "a/b/0".parse().unwrap()), Timestamp(last), Timestamp(0));
         (next.not_before.0 - last, next.quarantined)
     }
 
@@ -66,6 +66,16 @@ mod tests {
     fn the_first_start_and_one_after_a_long_run_come_at_once() {
         assert_eq!(wait(&[]), (0, false));
         assert_eq!(wait(&[(0, 100)]), (0, false));
+    }
+
+    #[test]
+    fn what_a_person_forgave_does_not_count() {
+        let crashes: Vec<_> = (0..6).map(|i| (i, i + 1)).collect();
+        let next =
+            |forgiven| next(&ended_at(&crashes), &Key::new(Kind::Replica, "a/b/0".parse().unwrap()), Timestamp(6500), forgiven);
+        assert!(next(Timestamp(0)).quarantined);
+        assert_eq!((next(Timestamp(6000)).quarantined, next(Timestamp(6000)).not_before), (false, Timestamp(0)));
+        assert!(next(Timestamp(5500)).not_before > Timestamp(6000), "the last came after");
     }
 
     #[test]

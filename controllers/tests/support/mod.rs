@@ -60,6 +60,16 @@ impl Sim {
         self.write(&Write::Delete { key: Key::new(Kind::Deployment, name(deployment)) });
     }
 
+    /// Labels a deployment, as the API does.
+    pub(crate) fn label(&mut self, deployment: &str, label: &str, value: &str) {
+        let key = Key::new(Kind::Deployment, name(deployment));
+        let mut object = Object::clone(self.world.get(&key).unwrap());
+        object.labels.insert(label.to_owned(), value.to_owned());
+        let change = self.world.set(&key, Some(Arc::new(object)));
+        let none = Overlay::default();
+        self.due.extend(dirty_by(ALL, &View::new(&self.world, &none), &change));
+    }
+
     /// Settles once, commits, and keeps the effects for [`Sim::answer`].
     pub(crate) fn settle(&mut self) -> Settled {
         let now = self.now;

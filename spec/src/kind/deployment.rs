@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::manifest::Manifest as Spec;
 
+/// Label with the time, in milliseconds since the Unix epoch, up to which failures are forgiven: what failed before is tried again
+/// at once. A manifest that is applied again while it does not serve leaves it.
+pub const RETRY_AT: &str = "stead/retry-at";
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Every service serves with all the replicas asked for, at this spec.

@@ -24,6 +24,8 @@ pub fn parse(text: &str) -> Result<Manifest, Vec<Problem>> {
     for problem in &mut problems {
         (problem.line, problem.column) = locations.find(&problem.path);
     }
+    // As a person reads: from the top.
+    problems.sort_by_key(|problem| (problem.line, problem.column));
     Err(problems)
 }
 

@@ -11,8 +11,12 @@ use futures_util::StreamExt as _;
 use spec::kind::{Deployment, Service, deployment, service};
 use spec::view::Item;
 use spec::{Kind, Name, Object};
+use tokio::time::Instant;
 
 use super::show::{self, BAD, DIM, GOOD};
+
+/// How long what had failed before gets to show that it is being tried again.
+const RETRY: Duration = Duration::from_secs(3);
 
 /// Pause between two looks for a node that is away; how often is up to the caller's own deadline.
 const NODE_PAUSE: Duration = Duration::from_millis(200);
@@ -28,19 +32,25 @@ pub(super) enum Outcome {
 pub(super) struct Progress {
     generation: u64,
     current: Option<(deployment::Spec, bool)>,
+    /// Revision at which the user last spoke: what had failed before is being tried again.
+    asked: u64,
+    /// When a failure from before counts as one that lasts.
+    lasting: Instant,
     services: BTreeMap<String, Seen>,
 }
 
 struct Seen {
     spec: service::Spec,
     status: service::Status,
+    /// Revision of the status.
+    revision: u64,
     line: String,
 }
 
 impl Progress {
     /// Begins with a deployment whose spec is of this generation.
     pub(super) fn new(generation: u64) -> Progress {
-        Progress { generation, current: None, services: BTreeMap::new() }
+        Progress { generation, current: None, asked: 0, lasting: Instant::now() + RETRY, services: BTreeMap::new() }
     }
 
     /// Follows the deployment until its spec serves, or has failed; through restarts of the node, too.
@@ -62,7 +72,16 @@ impl Progress {
         let query = Query { kinds, deployment: Some(deployment.clone()), ..Query::default() };
         let mut events = client.watch(&query, None).await?;
         let mut there = false;
-        while let Some(event) = events.next().await.transpose()? {
+        loop {
+            let event = match tokio::time::timeout_at(self.lasting, events.next()).await {
+                Ok(event) => event,
+                // Nothing new was said of what had failed: that is an answer now.
+                Err(_) => match self.outcome() {
+                    Some(outcome) => return Ok(Some(outcome)),
+                    None => events.next().await,
+                },
+            };
+            let Some(event) = event.transpose()? else { return Ok(None) };
             match event {
                 Event::Put(event) => {
                     there |= event.object.key.kind == Kind::Deployment;
@@ -79,7 +98,6 @@ impl Progress {
                 return Ok(Some(outcome));
             }
         }
-        Ok(None)
     }
 
     /// Returns what each service waits for that does not serve yet.
@@ -95,6 +113,7 @@ impl Progress {
         {
             let ready = object.observed_generation == object.generation && item.status.is_some_and(|status| status.ready);
             self.current = Some((item.spec.clone(), ready));
+            self.asked = object.spec_revision;
             self.services.retain(|name, seen| item.spec.services.get(name) == Some(&seen.spec));
         }
         if let Some(item) = Item::<Service>::of(object)
@@ -102,7 +121,7 @@ impl Progress {
             && let Some(status) = item.status
             && self.asks_for(object.key.name.leaf(), item.spec)
         {
-            self.tell(object.key.name.leaf(), item.spec, status);
+            self.tell(object.key.name.leaf(), item.spec, status, object.status_revision);
         }
     }
 
@@ -112,7 +131,7 @@ impl Progress {
     }
 
     /// Prints a service's state when it reads differently than before.
-    fn tell(&mut self, name: &str, spec: &service::Spec, status: &service::Status) {
+    fn tell(&mut self, name: &str, spec: &service::Spec, status: &service::Status, revision: u64) {
         let count = format!("{}/{} ready", status.ready, status.desired);
         let message = show::plain(&status.message);
         let rest = match (status.settled, status.failed) {
@@ -125,27 +144,28 @@ impl Progress {
         if self.services.get(name).is_none_or(|seen| seen.line != line) {
             println!("{}", line.trim_end());
         }
-        self.services.insert(name.to_owned(), Seen { spec: spec.clone(), status: status.clone(), line });
+        self.services.insert(name.to_owned(), Seen { spec: spec.clone(), status: status.clone(), revision, line });
     }
 
     /// Returns a verdict once there is nothing left to wait for.
     fn outcome(&self) -> Option<Outcome> {
         let (spec, ready) = self.current.as_ref()?;
-        let wanted: Vec<_> = spec.services.keys().filter_map(|name| Some((name, &self.services.get(name)?.status))).collect();
+        let wanted: Vec<_> = spec.services.keys().filter_map(|name| Some((name, self.services.get(name)?))).collect();
         if wanted.len() < spec.services.len() {
             return None;
         }
-        if *ready && wanted.iter().all(|(_, status)| status.settled) {
+        if *ready && wanted.iter().all(|(_, seen)| seen.status.settled) {
             return Some(Outcome::Up);
         }
         // What failed is told once nothing else is still on its way.
-        if !wanted.iter().all(|(_, status)| status.settled || status.failed) {
+        let lasts = |seen: &Seen| seen.status.failed && (seen.revision > self.asked || Instant::now() >= self.lasting);
+        if !wanted.iter().all(|(_, seen)| seen.status.settled || lasts(seen)) {
             return None;
         }
         let failed: BTreeMap<_, _> = wanted
             .into_iter()
-            .filter(|(_, status)| status.failed)
-            .map(|(name, status)| (name.clone(), status.message.clone()))
+            .filter(|(_, seen)| seen.status.failed)
+            .map(|(name, seen)| (name.clone(), seen.status.message.clone()))
             .collect();
         (!failed.is_empty()).then_some(Outcome::Failed(failed))
     }

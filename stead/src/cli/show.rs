@@ -31,7 +31,7 @@ pub(super) fn error(error: &anyhow::Error) {
     }
     eprintln!("{} {}", paint(BAD, "error:"), plain(&text));
     if error.chain().any(is_no_node) {
-        eprintln!("  `stead up FILE` starts one, `sudo stead install` also after every boot; `--socket PATH` names another");
+        eprintln!("  without --socket, `stead up FILE` starts one; `sudo stead install` also starts it after every boot");
     }
 }
 
