@@ -67,11 +67,14 @@ pub fn busybox_program() -> &'static Path {
 pub fn nginx() -> &'static Path {
     static LAYOUT: OnceLock<PathBuf> = OnceLock::new();
     LAYOUT.get_or_init(|| {
-        kept("debian-nginx-1", |target, scratch| {
+        kept("debian-nginx-2", |target, scratch| {
             let root = scratch.join("root");
             debian(&root, "nginx-light");
             fs::write(root.join("etc/nginx/nginx.conf"), NGINX).expect("its configuration can be written");
-            for leftover in ["var/cache/apt/archives", "var/lib/apt/lists"] {
+            for leftover in
+                ["var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man"]
+            {
+                // Debian's own images for containers leave the same out.
                 fs::remove_dir_all(root.join(leftover)).expect("it can be left out");
             }
             let layout = pack(scratch, &root, &["--config.entrypoint", "nginx"]);

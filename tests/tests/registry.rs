@@ -14,6 +14,11 @@ fn manifest(deployment: &str, image: &str, policy: &str, port: u16) -> String {
     )
 }
 
+/// Applies a manifest and waits until it serves: a whole Debian takes an unoptimised build its time to unpack.
+fn up(server: &Server, text: &str) -> String {
+    server.stead(&["up", "--timeout", "3m", &server.manifest(text)]).good()
+}
+
 /// The names that the replicas behind a port answer with.
 fn names(server: &Server, port: u16) -> BTreeSet<String> {
     (0..8).map(|_| server.page(port, "/").trim().to_owned()).collect()
@@ -26,7 +31,7 @@ fn nginx_from_a_registry_serves_from_both_replicas_and_needs_the_registry_once()
     let image = registry.push(&server, images::nginx(), "debian/nginx:1");
     let before = registry.asked(&server).len();
 
-    server.up(&manifest("shop", &image, "if_not_present", 8080)).good();
+    up(&server, &manifest("shop", &image, "if_not_present", 8080));
     assert_eq!(names(&server, 8080), ["web-0", "web-1"].map(str::to_owned).into());
     let logs = server.stead(&["logs", "shop/web"]).good();
     assert!(logs.contains("\"GET / HTTP/1.1\" 200") && logs.contains("start worker process"), "{logs}");
@@ -36,10 +41,10 @@ fn nginx_from_a_registry_serves_from_both_replicas_and_needs_the_registry_once()
     assert_eq!((layers, blobs.len()), (2, 2), "configuration and layer, each once for both replicas: {pulled:?}");
 
     // The same image again: nothing is asked for. When told to ask, it asks which image the name means, and fetches none.
-    server.up(&manifest("again", &image, "if_not_present", 8081)).good();
+    up(&server, &manifest("again", &image, "if_not_present", 8081));
     assert_eq!(names(&server, 8081).len(), 2);
     assert_eq!(registry.asked(&server).split_off(before), pulled);
-    server.up(&manifest("always", &image, "always", 8082)).good();
+    up(&server, &manifest("always", &image, "always", 8082));
     let asked = registry.asked(&server).split_off(before + pulled.len());
     assert!(!asked.is_empty() && asked.iter().all(|path| path.contains("/manifests/")), "{asked:?}");
 
@@ -50,7 +55,7 @@ fn nginx_from_a_registry_serves_from_both_replicas_and_needs_the_registry_once()
     rustix::process::kill_process(rustix::process::Pid::from_raw(pid as i32).unwrap(), rustix::process::Signal::KILL).unwrap();
     eventually("it starts again without the registry", || server.pids().get(replica).copied().filter(|new| *new != pid));
     until("both serve again", || names(&server, 8080).len() == 2);
-    server.up(&manifest("shop", &image, "if_not_present", 8080).replace("replicas: 2", "replicas: 3")).good();
+    up(&server, &manifest("shop", &image, "if_not_present", 8080).replace("replicas: 2", "replicas: 3"));
     assert_eq!(names(&server, 8080).len(), 3, "there is a third without the registry");
 }
 
