@@ -9,7 +9,7 @@ use crate::metrics::Counters;
 use crate::{Batch, Cursor, Error, Stale};
 
 /// Batches kept for watchers: minutes of a busy store, and a few megabytes.
-const RING_BATCHES: usize = 8192;
+const RING_BATCHES: usize = 2048;
 
 /// Changes kept for watchers, over all batches: bounds the memory that large transactions hold.
 const RING_CHANGES: usize = 1 << 16;

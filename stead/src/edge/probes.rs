@@ -13,7 +13,7 @@ use super::{Edge, Subject};
 use crate::report;
 
 /// The first question after a start; a fast program is found ready at once.
-const FIRST: Duration = Duration::from_millis(5);
+const FIRST: Duration = Duration::from_millis(1);
 /// The longest pause before it first passes, whatever the interval.
 const EAGER: Duration = Duration::from_millis(500);
 
