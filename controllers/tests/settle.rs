@@ -207,7 +207,7 @@ fn a_person_who_asks_again_ends_quarantine_and_backoff() {
     assert_eq!(phase(&sim, replica.as_str()).unwrap().0, Phase::Failed);
     assert!(sim.pending.is_empty());
     sim.now.0 += 1;
-    sim.label("hello", spec::kind::deployment::RETRY_AT, &sim.now.0.to_string());
+    sim.put(HELLO);
     expect!["start hello/greeter/0 #7"].assert_eq(&effects(&mut sim));
 }
 

@@ -2,10 +2,12 @@
 //!
 //! To add one: its file in `commands/`, with its arguments and `run`, and its variant here.
 
+mod bench;
 mod demo;
 mod deny;
 mod e2e;
 mod image;
+mod soak;
 mod test;
 mod tidy;
 
@@ -18,10 +20,12 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", disable_help_subcommand = true)]
 pub enum Xtask {
+    Bench(bench::Bench),
     Demo(demo::Demo),
     Deny(deny::Deny),
     E2e(e2e::E2e),
     Image(image::Image),
+    Soak(soak::Soak),
     Test(test::Test),
     Tidy(tidy::Tidy),
 }
@@ -29,10 +33,12 @@ pub enum Xtask {
 impl Xtask {
     pub fn run(self) -> Result<ExitCode> {
         match self {
+            Xtask::Bench(command) => command.run(),
             Xtask::Demo(command) => command.run(),
             Xtask::Deny(command) => command.run(),
             Xtask::E2e(command) => command.run(),
             Xtask::Image(command) => command.run(),
+            Xtask::Soak(command) => command.run(),
             Xtask::Test(command) => command.run(),
             Xtask::Tidy(command) => command.run(),
         }

@@ -1,4 +1,4 @@
-//! The smallest client that can ask a proxy or a daemon: one GET, one answer, one connection.
+//! The smallest client that can ask a proxy or a daemon: one request, one answer, one connection.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -23,18 +23,50 @@ pub fn get(address: SocketAddr, path: &str) -> Result<Response> {
     let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    exchange(stream, &address.to_string(), path)
+    exchange(stream, &Request::get(&address.to_string(), path))
 }
 
 pub fn get_unix(socket: &Path, path: &str) -> Result<Response> {
+    ask_unix(socket, &Request::get("localhost", path))
+}
+
+/// Sends a manifest to a daemon.
+pub fn put_manifest(socket: &Path, yaml: &str) -> Result<Response> {
+    ask_unix(socket, &Request { method: "PUT", body: yaml, ..Request::get("localhost", "/objects") })
+}
+
+pub fn delete_unix(socket: &Path, path: &str) -> Result<Response> {
+    ask_unix(socket, &Request { method: "DELETE", ..Request::get("localhost", path) })
+}
+
+struct Request<'a> {
+    method: &'static str,
+    host: &'a str,
+    path: &'a str,
+    /// YAML, where there is any.
+    body: &'a str,
+}
+
+impl<'a> Request<'a> {
+    fn get(host: &'a str, path: &'a str) -> Request<'a> {
+        Request { method: "GET", host, path, body: "" }
+    }
+}
+
+fn ask_unix(socket: &Path, request: &Request<'_>) -> Result<Response> {
     let stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    exchange(stream, "localhost", path)
+    exchange(stream, request)
 }
 
-fn exchange(mut stream: impl Read + Write, host: &str, path: &str) -> Result<Response> {
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+fn exchange(mut stream: impl Read + Write, request: &Request<'_>) -> Result<Response> {
+    let Request { method, host, path, body } = request;
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    if !body.is_empty() {
+        text += &format!("Content-Type: application/yaml\r\nContent-Length: {}\r\n", body.len());
+    }
+    stream.write_all(format!("{text}\r\n{body}").as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_MAX).read_to_end(&mut answer)?;
     parse(&answer)

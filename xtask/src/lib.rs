@@ -5,6 +5,9 @@
 //!  scenarios/   one file per end-to-end scenario, its half on the host and its half in the VM
 //!  tidy/        one file per rule about the sources
 //!  vm/          kernel, initramfs, QEMU, and the first process inside
+//!  bench/       what is measured, and how
+//!  soak/        one file per thing that is tried for hours
+//!  tally        what a soak has done so far
 //!  node         drives a `stead daemon` and its command line, on this machine or in a VM
 //!  leftovers    finds what a node left behind
 //!  oci          packs a program as an image
@@ -12,16 +15,20 @@
 //!
 //! Every external command has a timeout, and its error shows the command and the end of its output.
 
+pub mod bench;
 pub mod commands;
 pub mod http;
 pub mod leftovers;
 pub mod netfilter;
+pub mod network;
 pub mod node;
 pub mod oci;
 pub mod packages;
 pub mod process;
 pub mod scenarios;
 pub mod signal;
+pub mod soak;
+pub(crate) mod tally;
 pub mod tidy;
 pub mod vm;
 pub mod workspace;

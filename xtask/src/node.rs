@@ -64,7 +64,11 @@ impl Node {
         identity["id"].as_str().map(str::to_owned).with_context(|| format!("{} has no id", path.display()))
     }
 
-    fn socket(&self) -> PathBuf {
+    pub fn pid(&self) -> u32 {
+        self.daemon.id()
+    }
+
+    pub fn socket(&self) -> PathBuf {
         self.dir.join("run/stead.sock")
     }
 

@@ -33,9 +33,14 @@ pub const TESTS: &[Package] = &[
     package("busybox-static", "busybox"),
     package("debootstrap", "debootstrap"),
     package("docker-registry", "docker-registry"),
+    package("iproute2", "ip"),
+    package("nftables", "nft"),
     package("skopeo", "skopeo"),
     package("umoci", "umoci"),
 ];
+
+/// Others that start containers, to compare with.
+pub const PEERS: &[Package] = &[package("crun", "crun"), package("runc", "runc")];
 
 /// Virtual machines.
 pub const MACHINES: &[Package] =
@@ -46,7 +51,7 @@ pub fn ensure(packages: &[&[Package]]) -> Result<()> {
     let missing: Vec<&str> = packages
         .iter()
         .flat_map(|list| list.iter())
-        .filter(|package| !is_there(package.probe))
+        .filter(|package| !is_installed(package))
         .map(|package| package.name)
         .collect();
     if missing.is_empty() {
@@ -59,7 +64,7 @@ pub fn ensure(packages: &[&[Package]]) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         bail!("packages are missing, and installing them takes root: sudo apt-get install {names}");
     }
-    println!("installing {names}");
+    eprintln!("installing {names}");
     update()?;
     retry(3, "apt-get install", || apt_get().args(["install", "--yes", "--no-install-recommends"]).args(&missing).run().map(drop))
         .with_context(|| format!("installing {names}"))
@@ -75,6 +80,10 @@ pub fn apt_get() -> Tool {
     let bounds = ["Acquire::Retries=3", "Acquire::http::Timeout=30", "Acquire::https::Timeout=30", "DPkg::Lock::Timeout=120"];
     let options = bounds.iter().flat_map(|bound| ["-o", bound]);
     Tool::new("apt-get").arg("--quiet").args(options).env("DEBIAN_FRONTEND", "noninteractive").timeout(TIMEOUT)
+}
+
+pub fn is_installed(package: &Package) -> bool {
+    is_there(package.probe)
 }
 
 /// Returns whether a file is there: by its path, or as a program that root finds.

@@ -3,14 +3,17 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, set_parent_process_death_signal};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// Bound on commands that only look something up or unpack it.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -54,6 +57,14 @@ impl Tool {
         self
     }
 
+    /// Runs with the mounts of a mount namespace.
+    pub fn in_mounts(mut self, namespace: Arc<File>) -> Tool {
+        let enter = move || Ok(move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Mount))?);
+        // SAFETY: between fork and exec only one system call is made, and nothing is allocated.
+        unsafe { self.command.pre_exec(enter) };
+        self
+    }
+
     /// Runs silently and returns what was written to the standard output.
     pub fn run(mut self) -> Result<String> {
         let (out, err) = (tempfile::tempfile()?, tempfile::tempfile()?);
@@ -85,6 +96,12 @@ impl Tool {
             Ok(status) => bail!("`{}` failed ({status})", self.shown()),
             Err(error) => Err(error.context(format!("`{}`", self.shown()))),
         }
+    }
+
+    /// Runs with all that it writes in `file`, and where interrupts of the terminal do not reach it; an error only says how it ended.
+    pub fn log_to(mut self, file: &File) -> Result<()> {
+        self.command.stdout(file.try_clone()?).stderr(file.try_clone()?).process_group(0);
+        self.show()
     }
 
     fn execute(&mut self) -> Result<ExitStatus> {

@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Result;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 static WAKE: OnceLock<UnixStream> = OnceLock::new();
 
@@ -28,14 +30,17 @@ impl Interrupt {
     }
 
     pub fn wait(&self) -> Result<()> {
-        self.0.set_read_timeout(None)?;
         Ok((&self.0).read_exact(&mut [0])?)
     }
 
-    /// Waits for at most `patience`, which is not zero; returns whether somebody has asked.
+    /// Waits for at most `patience`; returns whether somebody has asked.
     pub fn wait_for(&self, patience: Duration) -> Result<bool> {
-        self.0.set_read_timeout(Some(patience))?;
-        Ok((&self.0).read_exact(&mut [0]).is_ok())
+        // A socket's own timeout counts in ticks of the kernel's clock, which are some milliseconds long.
+        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&Timespec::try_from(patience)?)) {
+            Ok(ready) => Ok(ready > 0),
+            Err(Errno::INTR) => self.wait_for(Duration::ZERO),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

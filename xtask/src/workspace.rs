@@ -56,8 +56,17 @@ pub fn metadata() -> Result<Metadata> {
 
 /// Builds programs of the workspace and returns where they lie, in the order of `packages`.
 pub fn build(packages: &[&str]) -> Result<Vec<PathBuf>> {
-    println!("building {}", packages.join(", "));
-    let mut cargo = cargo().args(["build", "--quiet", "--message-format", "json-render-diagnostics"]);
+    build_with(packages, &["build"])
+}
+
+/// Builds programs as users get them: with the release profile, which takes some minutes when much has changed.
+pub fn build_release(packages: &[&str]) -> Result<Vec<PathBuf>> {
+    build_with(packages, &["build", "--release"])
+}
+
+fn build_with(packages: &[&str], what: &[&str]) -> Result<Vec<PathBuf>> {
+    eprintln!("building {}", packages.join(", "));
+    let mut cargo = cargo().args(what).args(["--quiet", "--message-format", "json-render-diagnostics"]);
     for package in packages {
         cargo = cargo.args(["--package", package]);
     }
@@ -65,7 +74,14 @@ pub fn build(packages: &[&str]) -> Result<Vec<PathBuf>> {
     packages.iter().map(|package| executable(&messages, package)).collect()
 }
 
-fn executable(messages: &str, package: &str) -> Result<PathBuf> {
+/// Builds one file of integration tests and returns its program.
+pub fn build_test(package: &str, test: &str) -> Result<PathBuf> {
+    let what =
+        ["test", "--no-run", "--quiet", "--message-format", "json-render-diagnostics", "--package", package, "--test", test];
+    executable(&cargo().args(what).show_messages()?, test)
+}
+
+fn executable(messages: &str, name: &str) -> Result<PathBuf> {
     #[derive(Deserialize)]
     struct Artifact {
         target: Target,
@@ -76,6 +92,6 @@ fn executable(messages: &str, package: &str) -> Result<PathBuf> {
         name: String,
     }
     let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
-    let executable = artifacts.filter(|artifact| artifact.target.name == package).find_map(|artifact| artifact.executable);
-    executable.with_context(|| format!("package {package} has no program of its name"))
+    let executable = artifacts.filter(|artifact| artifact.target.name == name).find_map(|artifact| artifact.executable);
+    executable.with_context(|| format!("cargo built no program called {name}"))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use controllers::{ALL, Authored, Settled, Task, dirty_all, dirty_by, settle};
 use spec::kind::container::{Cause, Exit, State};
+use spec::kind::deployment::RETRY_AT;
 use spec::kind::{Container, Deployment, Endpoint, Image, Init, Node, Resolution, container, image, init, node, resolution};
 use spec::object::{Object, Resource, Uid};
 use spec::plan::Tables;
@@ -49,23 +50,27 @@ impl Sim {
         sim
     }
 
-    /// Applies a manifest, as a PUT does.
+    /// Applies a manifest, as a PUT does: one that is there already, and does not serve, is to be tried again.
     pub(crate) fn put(&mut self, yaml: &str) {
         let manifest = spec::manifest::parse(yaml).unwrap();
-        let key = Key::new(Kind::Deployment, name(&manifest.deployment));
-        self.write(&Write::Spec { key, owner: None, spec: Deployment::to_spec(manifest) });
+        let deployment = name(&manifest.deployment);
+        let there = self.item::<Deployment>(&deployment);
+        let again = there.is_some_and(|item| *item.spec == manifest && item.status.is_some_and(|status| !status.ready));
+        let key = Key::new(Kind::Deployment, deployment);
+        match again {
+            true => self.label(&key, RETRY_AT, &self.now.0.to_string()),
+            false => self.write(&Write::Spec { key, owner: None, spec: Deployment::to_spec(manifest) }),
+        }
     }
 
     pub(crate) fn delete(&mut self, deployment: &str) {
         self.write(&Write::Delete { key: Key::new(Kind::Deployment, name(deployment)) });
     }
 
-    /// Labels a deployment, as the API does.
-    pub(crate) fn label(&mut self, deployment: &str, label: &str, value: &str) {
-        let key = Key::new(Kind::Deployment, name(deployment));
-        let mut object = Object::clone(self.world.get(&key).unwrap());
+    fn label(&mut self, key: &Key, label: &str, value: &str) {
+        let mut object = Object::clone(self.world.get(key).unwrap());
         object.labels.insert(label.to_owned(), value.to_owned());
-        let change = self.world.set(&key, Some(Arc::new(object)));
+        let change = self.world.set(key, Some(Arc::new(object)));
         let none = Overlay::default();
         self.due.extend(dirty_by(ALL, &View::new(&self.world, &none), &change));
     }

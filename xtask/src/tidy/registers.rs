@@ -21,6 +21,7 @@ const REGISTERS: &[Register] = &[
     Register { folder: "controllers/src/controller", file: "controllers/src/lib.rs", list: "ALL" },
     Register { folder: "runtime/src/init", file: "runtime/src/init.rs", list: "ACTIONS" },
     Register { folder: "xtask/src/scenarios", file: "xtask/src/scenarios.rs", list: "ALL" },
+    Register { folder: "xtask/src/soak", file: "xtask/src/soak.rs", list: "ALL" },
 ];
 
 pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {

@@ -5,7 +5,6 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -15,7 +14,7 @@ use rustix::process::{Pid, WaitOptions, wait};
 use rustix::system::{RebootCommand, finit_module, reboot, sethostname};
 
 use super::report::{Line, Report};
-use crate::scenarios;
+use crate::{network, scenarios};
 
 pub const INIT: &str = "/init";
 const SCENARIO_FLAG: &str = "--scenario";
@@ -90,7 +89,7 @@ fn set_up() -> Result<()> {
     load_modules()?;
     std::fs::write("/sys/fs/cgroup/cgroup.subtree_control", CONTROLLERS).context("the cgroup controllers")?;
     sethostname(b"machine")?;
-    bring_up_loopback().context("the loopback link")
+    network::bring_up_loopback().context("the loopback link")
 }
 
 /// Moves everything to a root of its own: `pivot_root`, which containers begin with, is refused on the initramfs.
@@ -153,19 +152,4 @@ fn load_modules() -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn bring_up_loopback() -> Result<()> {
-    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
-    // SAFETY: all zeros is a valid `ifreq`, which is numbers and a union of numbers.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
-        *to = *from as libc::c_char;
-    }
-    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-    // SAFETY: the request is a whole `ifreq` with a terminated name, and outlives the call.
-    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) } {
-        0 => Ok(()),
-        _ => Err(std::io::Error::last_os_error().into()),
-    }
 }
