@@ -135,7 +135,7 @@ fn report_wireguard(tried: Result<(), Error>) -> Finding {
         Ok(()) => good("wireguard", "the kernel has WireGuard"),
         Err(Error::Netlink { source, .. }) if source.errno() == Some(Errno::OPNOTSUPP.raw_os_error()) => warning(
             "wireguard",
-            "the kernel has no WireGuard; overlays between machines use the built-in one, which is slower",
+            "the kernel has no WireGuard; nothing needs it before nodes can join, which this version does not do yet",
             "use a kernel with CONFIG_WIREGUARD, or run `modprobe wireguard`",
         ),
         Err(error) => warning("wireguard", chain(&error), "use a kernel with CONFIG_WIREGUARD"),
@@ -150,7 +150,9 @@ fn tun(kernel_has_wireguard: bool) -> Finding {
         Err(error) if kernel_has_wireguard => good("tun", format!("{TUN_DEVICE} cannot be opened ({error}), and is not needed")),
         Err(error) => warning(
             "tun",
-            format!("{TUN_DEVICE} cannot be opened ({error}), so overlays cannot span machines without the kernel's WireGuard"),
+            format!(
+                "{TUN_DEVICE} cannot be opened ({error}), which will be needed where the kernel has no WireGuard, once nodes can join"
+            ),
             "run `modprobe tun`, or use a kernel with WireGuard",
         ),
     }

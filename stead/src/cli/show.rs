@@ -39,11 +39,13 @@ fn is_no_node(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(error.downcast_ref(), Some(api::client::Error::NoNode { .. }))
 }
 
-/// Keeps control characters of others from the terminal; line ends stay.
+/// Keeps control characters of others, and those that turn the direction of text, from the terminal; line ends stay.
 pub(super) fn plain(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-        .collect()
+    let harms = |c: char| {
+        c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let shown = |c: char| if harms(c) && c != '\n' { c.escape_default().collect() } else { vec![c] };
+    text.chars().flat_map(shown).collect()
 }
 
 /// Prints rows under a header, without lines around them.
@@ -54,7 +56,7 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) {
         table.set_header(header.iter().map(|title| title.to_uppercase()));
     }
     for row in rows {
-        table.add_row(row.iter().map(|cell| plain(cell)));
+        table.add_row(row.iter().map(|cell| plain(&cell.replace('\n', " "))));
     }
     for line in table.to_string().lines() {
         println!("{}", line.strip_prefix(' ').unwrap_or(line).trim_end());
@@ -78,5 +80,15 @@ pub(super) fn size(bytes: u64) -> String {
         0..=9_999 => format!("{bytes} B"),
         10_000..=9_999_999 => format!("{:.1} MB", bytes as f64 / 1e6),
         _ => format!("{:.0} MB", bytes as f64 / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_cannot_steer_the_terminal() {
+        assert_eq!(plain("a\u{1b}[2Jb\u{202e}c\nd"), "a\\u{1b}[2Jb\\u{202e}c\nd");
     }
 }
