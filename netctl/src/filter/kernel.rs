@@ -1,14 +1,13 @@
 //! The kernel's packet filter: one socket, and what was last declared and seen through it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
 use super::encode::Batch;
 use super::table::{Outline, Table};
 use super::{Counter, Filter, change, observe, rules};
-use std::time::Duration;
-
 use crate::Error;
 use crate::socket::{self, Socket};
 
