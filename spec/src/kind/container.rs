@@ -155,6 +155,16 @@ impl Status {
         self.exits.last().map_or(0, |exit| exit.attempt)
     }
 
+    /// Notes the end of an attempt, once; an attempt whose end is known does not run, whatever was said of it since.
+    pub fn ended_once(&mut self, exit: Exit) {
+        if self.last_attempt() < exit.attempt {
+            self.ended(exit);
+        } else if matches!(self.state, State::Running { attempt, .. } if attempt <= exit.attempt) {
+            self.state = State::Down;
+            self.health = Health::default();
+        }
+    }
+
     /// Adds an end and forgets the oldest beyond [`EXITS_KEPT`].
     pub fn ended(&mut self, exit: Exit) {
         self.state = State::Down;

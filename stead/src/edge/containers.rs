@@ -134,9 +134,7 @@ pub(super) fn exit_of(record: ExitRecord, unhealthy: Option<String>, now: Timest
 
 async fn end(edge: &Edge, subject: &Subject, exit: Exit) {
     report::status::<Container>(&edge.store, &subject.name, &subject.uid, |status: &mut Status| {
-        if status.last_attempt() < exit.attempt {
-            status.ended(exit.clone());
-        }
+        status.ended_once(exit.clone());
     })
     .await;
 }

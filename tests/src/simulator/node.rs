@@ -197,9 +197,7 @@ impl FakeNode {
     async fn end(&self, tell: bool, name: &Name, attempt: u64, cause: Cause) {
         let now = self.clock.now();
         self.report::<Container>(tell, name, |status: &mut container::Status| {
-            if status.last_attempt() < attempt {
-                status.ended(Exit { attempt, started: now, ended: now, cause: cause.clone() });
-            }
+            status.ended_once(Exit { attempt, started: now, ended: now, cause: cause.clone() });
         })
         .await;
     }
