@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use spec::difference::ServiceChange;
 use spec::problem::Problem;
 use spec::{Kind, Name, Object};
 use store::Cursor;
@@ -50,28 +51,24 @@ pub struct Applied {
     /// The place behind the change: a watch from here sees all that follows from it.
     pub cursor: Cursor,
     pub changed: bool,
+    /// What may not do what was meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Problem>,
     pub object: Arc<Object>,
 }
 
 /// Answer to a manifest that was only tried.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Planned {
     pub dry_run: bool,
     /// Of the Deployment's spec as it is; 0 when there is none.
     pub revision: u64,
     pub cursor: Cursor,
     pub changed: bool,
-    pub services: BTreeMap<String, Difference>,
-}
-
-/// What applying a manifest would do to one service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Difference {
-    Created,
-    Changed,
-    Unchanged,
-    Removed,
+    pub services: BTreeMap<String, ServiceChange>,
+    /// What may not do what was meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Problem>,
 }
 
 /// One page of objects, by key.

@@ -3,8 +3,10 @@
 mod common;
 
 use api::client::{Error, PutOptions};
-use api::wire::{Difference, ManifestType, Query, Reason};
+use api::wire::{ManifestType, Query, Reason};
 use common::*;
+use spec::difference::Difference;
+use spec::problem::Code;
 use spec::{Key, Kind, Spec};
 use std::time::Duration;
 use store::Transaction;
@@ -32,7 +34,7 @@ async fn json_is_taken_as_well() {
     let json = r#"{"version": "v1", "deployment": "hello", "services": {"web": {"image": {"name": "nginx"}}}}"#;
     let applied = daemon.client.put_manifest(json, ManifestType::Json, PutOptions::default()).await.unwrap();
     let Spec::Deployment(manifest) = &applied.object.spec else { panic!("{applied:?}") };
-    assert_eq!(manifest.services["web"].image.name, "nginx");
+    assert_eq!(manifest.services["web"].image.name.to_string(), "nginx");
 }
 
 #[tokio::test]
@@ -42,7 +44,7 @@ async fn a_manifest_with_mistakes_is_refused_with_all_of_them() {
     let error = daemon.put(&text).await.unwrap_err();
     let problem = error.problem().unwrap();
     assert_eq!((problem.status, problem.reason), (400, Reason::InvalidManifest));
-    assert!(problem.problems.len() >= 2 && problem.problems.iter().all(|problem| problem.line > 0), "{problem:?}");
+    assert!(problem.problems.len() >= 2 && problem.problems.iter().all(|problem| problem.place.line > 0), "{problem:?}");
     assert!(error.to_string().contains("services.web8080"), "{error}");
     assert!(daemon.store.is_empty());
 }
@@ -98,19 +100,51 @@ async fn a_dry_run_says_what_would_change_and_writes_nothing() {
         daemon.client.plan_manifest(&text, ManifestType::Yaml, PutOptions::default()).await.unwrap()
     };
     let new = plan(&[8080]).await;
-    assert_eq!((new.changed, new.revision, new.services["web8080"]), (true, 0, Difference::Created));
+    assert_eq!((new.changed, new.revision, new.services["web8080"].difference), (true, 0, Difference::Created));
     assert!(daemon.store.is_empty());
     let applied = daemon.put(&manifest("hello", &[8080, 8081])).await.unwrap();
     let same = plan(&[8080, 8081]).await;
     assert_eq!((same.changed, same.revision, same.cursor), (false, applied.revision, daemon.store.head()));
     let other = plan(&[8081, 8082]).await;
-    let differences: Vec<_> = other.services.into_iter().collect();
+    let differences: Vec<_> = other.services.into_iter().map(|(name, change)| (name, change.difference)).collect();
     let expected = [("web8080", Difference::Removed), ("web8081", Difference::Unchanged), ("web8082", Difference::Created)];
     assert_eq!(differences, expected.map(|(name, difference)| (name.to_owned(), difference)));
     let text = manifest("hello", &[8080, 8081]).replace("nginx:alpine", "nginx:1.27");
     let changed = daemon.client.plan_manifest(&text, ManifestType::Yaml, PutOptions::default()).await.unwrap();
-    assert_eq!(changed.services["web8080"], Difference::Changed);
+    let web = &changed.services["web8080"];
+    let fields: Vec<_> =
+        web.fields.iter().map(|field| (field.path.as_str(), field.before.clone(), field.after.clone())).collect();
+    let image = |name: &str| Some(serde_json::json!(name));
+    assert_eq!((web.difference, fields), (Difference::Changed, vec![("image.name", image("nginx:alpine"), image("nginx:1.27"))]));
     assert_eq!(daemon.store.head(), applied.cursor);
+}
+
+#[tokio::test]
+async fn what_the_node_doubts_comes_with_its_place_and_stops_nothing() {
+    let daemon = Daemon::start().await;
+    let text = manifest("doubtful", &[8080]);
+    let planned = daemon.client.plan_manifest(&text, ManifestType::Yaml, PutOptions::default()).await.unwrap();
+    let applied = daemon.put(&text).await.unwrap();
+    for warnings in [planned.warnings, applied.warnings] {
+        let said: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["2:13: warning: deployment: a doubt of this node"]);
+    }
+    assert!(applied.changed);
+}
+
+#[tokio::test]
+async fn what_this_version_cannot_run_is_refused_by_name_and_place() {
+    let daemon = Daemon::start().await;
+    let text = manifest("hello", &[8080]).replace("protocol: http", "protocol: tcp");
+    let plan = daemon.client.plan_manifest(&text, ManifestType::Yaml, PutOptions::default()).await;
+    for error in [plan.unwrap_err(), daemon.put(&text).await.unwrap_err()] {
+        let document = error.problem().unwrap();
+        assert_eq!((document.status, document.reason), (400, Reason::Unsupported));
+        let problem = &document.problems[0];
+        assert_eq!((problem.code, problem.path.as_str()), (Code::Unbuilt, "services.web8080.endpoints[0].protocol"));
+        assert!(problem.is_error() && problem.place.line == 7 && problem.message.contains("`protocol: tcp`"), "{problem:?}");
+    }
+    assert!(daemon.store.is_empty());
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ pub async fn run_steps(context: &Context, steps: &[Step], mut progress: impl FnM
         let Err(message) = run_step(context, index, step).await else { continue };
         match step.on_failure {
             OnFailure::Fail => {
-                outcome.failure = Some(Failure { id: step.id.clone(), message });
+                outcome.failure = Some(Failure { id: step.id.to_string(), message });
                 break;
             }
             OnFailure::Warn | OnFailure::Continue => outcome.warnings.push(format!("{}: {message}", step.id)),

@@ -8,11 +8,17 @@
 //!                          World ──View──▶ controllers ──▶ Plan { writes, effects, recheck }
 //! ```
 //!
-//! - [`manifest`]: the YAML file a person writes, and its checks.
+//! - [`manifest`]: the YAML file a person writes, and its checks; [`yaml`]: what it is read from; [`problem`]: what is wrong with it.
+//! - [`shape`]: the language as data, from which [`schema`], [`explain`], [`reference`] and [`format`](mod@format) are made.
+//! - [`difference`]: what another manifest would change; [`compose`]: what becomes of a file for Docker Compose.
 //! - [`object`]: the envelope all objects share; [`kind`]: one file for each kind of object.
 //! - [`view`]: the set of all objects, and how a controller looks at it.
 //! - [`plan`]: what a controller answers: writes, effects and when to be asked again.
 
+pub mod compose;
+pub mod difference;
+pub mod explain;
+pub mod format;
 pub mod hash;
 pub mod kind;
 pub mod manifest;
@@ -20,8 +26,14 @@ pub mod net;
 pub mod object;
 pub mod plan;
 pub mod problem;
+pub mod reference;
+pub mod schema;
+#[macro_use]
+pub mod shape;
 pub mod units;
 pub mod view;
+mod words;
+pub mod yaml;
 
 pub use kind::{Kind, Spec, Status};
 pub use object::{Half, Key, Name, Object, Resource, Uid};

@@ -6,16 +6,25 @@ mod apply;
 mod daemon;
 mod delete;
 mod doctor;
+mod explain;
+mod fmt;
 mod get;
 mod image;
+mod import;
+mod input;
 mod install;
 mod logs;
 mod paths;
+mod plan;
+mod problems;
 mod progress;
+mod replace;
+mod schema;
 mod show;
 mod systemd;
 mod uninstall;
 mod up;
+mod validate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,6 +44,7 @@ pub const DATA_PLANE: &str = "__data-plane";
     max_term_width = 100,
     after_help = "Examples:
   stead up hello.yaml          apply a manifest and wait until it serves
+  stead plan hello.yaml        what would change, and what that does to what runs
   stead get replica            what runs
   stead logs web -f            follow the logs of a service
   stead doctor                 what the host has and lacks"
@@ -50,11 +60,17 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Up(up::Args),
+    Plan(plan::Args),
     Apply(apply::Args),
     Delete(delete::Args),
     Get(get::Args),
     Logs(logs::Args),
     Image(image::Args),
+    Validate(validate::Args),
+    Fmt(fmt::Args),
+    Explain(explain::Args),
+    Schema(schema::Args),
+    Import(import::Args),
     Doctor(doctor::Args),
     Daemon(daemon::Args),
     Install(install::Args),
@@ -93,10 +109,16 @@ pub fn main() -> ExitCode {
 fn run(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
     match command {
         Command::Daemon(args) => daemon::run(args),
+        Command::Fmt(args) => fmt::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Install(args) => block_on(install::run(&args)),
         Command::Doctor(args) => block_on(doctor::run(&args)),
         Command::Uninstall(args) => block_on(uninstall::run(&args, context)),
         Command::Up(args) => block_on(up::run(&args, context)),
+        Command::Plan(args) => block_on(plan::run(&args, context)),
+        Command::Validate(args) => block_on(validate::run(&args, context)),
         Command::Apply(args) => block_on(apply::run(&args, context)),
         Command::Delete(args) => block_on(delete::run(&args, context)),
         Command::Get(args) => block_on(get::run(&args, context)),

@@ -1,5 +1,6 @@
 //! A node: everything opened in the right order, observed, and then driven.
 
+mod admission;
 pub(crate) mod doctor;
 pub(crate) mod env;
 mod hooks;

@@ -29,16 +29,36 @@ fn listed(help: &str) -> Vec<String> {
     names.filter(|name| !matches!(*name, "" | "help")).map(str::to_owned).collect()
 }
 
+/// The commands of a command.
+fn parts(command: &str) -> Vec<String> {
+    listed(&stead(&[command, "--help"])).iter().map(|name| format!("{command} {name}")).collect()
+}
+
 #[test]
 fn every_command_is_listed_and_explained_with_examples_of_itself() {
     let help = stead(&["--help"]);
     let commands = listed(&help);
-    let expected =
-        ["up", "apply", "delete", "get", "logs", "image", "doctor", "daemon", "install", "uninstall"].map(str::to_owned);
-    assert_eq!(commands.iter().collect::<BTreeSet<_>>(), expected.iter().collect());
+    let expected = [
+        "up",
+        "plan",
+        "apply",
+        "delete",
+        "get",
+        "logs",
+        "image",
+        "validate",
+        "fmt",
+        "explain",
+        "schema",
+        "import",
+        "doctor",
+        "daemon",
+        "install",
+        "uninstall",
+    ];
+    assert_eq!(commands.iter().map(String::as_str).collect::<BTreeSet<_>>(), expected.into());
     assert!(help.contains("Examples:\n  stead up hello.yaml"), "{help}");
-    let images = listed(&stead(&["image", "--help"])).into_iter().map(|name| format!("image {name}"));
-    for command in commands.into_iter().chain(images) {
+    for command in commands.into_iter().chain(parts("image")).chain(parts("import")) {
         let mut args: Vec<&str> = command.split(' ').collect();
         args.push("--help");
         let help = stead(&args);

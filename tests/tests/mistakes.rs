@@ -33,25 +33,25 @@ fn all_mistakes_of_a_manifest_are_told_at_once_with_their_places_and_nothing_is_
     let good = "version: v1\ndeployment: d\nservices:\n  web:\n    image: {name: 'hello:latest'}\n";
     let bad = format!(
         "{good}    scale: {{mode: fixed, replicas: 1000}}\n    command: {{workdir: srv}}\n    endpoints:\n      \
-         - {{name: e, protocol: tcp, port: 0, expose: public}}\n  db:\n    image: {{name: x}}\n    volumes: []\n"
+         - {{name: e, protocol: tcp, port: 0, expose: public}}\n"
     );
     let file = server.manifest(&bad);
-    for command in ["up", "apply"] {
+    for command in ["up", "apply", "plan"] {
         let said = server.stead(&[command, &file]).bad();
-        let at = |place: &str| format!("\n  {file}:{place}: ");
+        let at = |place: &str| format!("--> {file}:{place}\n");
         assert_says(
             &said,
             &[
-                &format!("{file} has mistakes, and nothing was applied:"),
-                &(at("6:26") + "services.web.scale.replicas: 1000 replicas are more than 400"),
-                &(at("7:15") + "services.web.command.workdir: a working directory is an absolute path (begin it with `/`)"),
-                &(at("9:19") + "services.web.endpoints[0].protocol: protocol `tcp` is part of the language, but"),
-                &(at("9:34") + "services.web.endpoints[0].port: a port is from 1 to 65535"),
-                &(at("12:5")
-                    + "services.db.volumes: `volumes` is part of the language, but this version of Stead cannot run it yet"),
+                "error[limit]: 1000 replicas are more than the 400 that one service may have",
+                &at("6:36"),
+                "error[bad_value]: `srv` is not an absolute path",
+                &at("7:24"),
+                "error[bad_value]: `0` is not a port from 1 to 65535",
+                &at("9:40"),
+                &format!("error: {file}: 3 errors; nothing was applied\n"),
             ],
         );
-        assert_eq!(said.matches(&file).count(), 6, "{said}");
+        assert_eq!(said.matches("--> ").count(), 3, "{said}");
     }
     for (line, mistake) in [
         ("6:5", "    imge: {name: x}"),
@@ -61,7 +61,7 @@ fn all_mistakes_of_a_manifest_are_told_at_once_with_their_places_and_nothing_is_
     ] {
         let file = server.manifest(&format!("{good}{mistake}\n"));
         let said = server.stead(&["up", &file]).bad();
-        assert_says(&said, &[&format!("{file} has a mistake, and nothing was applied:\n  {file}:{line}: ")]);
+        assert_says(&said, &[&format!("--> {file}:{line}\n"), &format!("error: {file}: 1 error; nothing was applied\n")]);
     }
     assert!(server.objects("deployment").is_empty());
     let said = server.stead(&["up", "/no/such/file.yaml"]).bad();
@@ -205,7 +205,7 @@ fn a_delete_in_the_middle_of_a_long_init_is_prompt_and_leaves_nothing() {
     let server = with_busybox();
     let before = (server.traces(), server.state_files());
     for step in [
-        "{id: wait, uses: init.wait_tcp, with: {host: nobody.global, port: 1}, timeout: 1h}",
+        "{id: wait, uses: init.wait_tcp, with: {host: nobody.invalid, port: 1}, timeout: 1h}",
         "{id: wait, uses: init.run, with: {command: 'trap \"\" TERM; while true; do sleep 1000; done'}, timeout: 1h}",
     ] {
         let manifest = busybox(&format!("    init: {{steps: [{step}]}}\n    command: {{entrypoint: [sleep, '1000']}}"));
@@ -262,8 +262,15 @@ fn without_a_node_every_command_says_so_and_what_to_do() {
     let manifest = dir.path().join("hello.yaml");
     std::fs::write(&manifest, include_str!("../../examples/hello.yaml")).unwrap();
     let manifest = manifest.to_str().unwrap();
-    let commands: [&[&str]; 6] =
-        [&["up", manifest], &["apply", manifest], &["get", "replica"], &["logs", "web"], &["delete", "d"], &["image", "ls"]];
+    let commands: [&[&str]; 7] = [
+        &["up", manifest],
+        &["apply", manifest],
+        &["plan", manifest],
+        &["get", "replica"],
+        &["logs", "web"],
+        &["delete", "d"],
+        &["image", "ls"],
+    ];
     for args in commands {
         let mut command = std::process::Command::new(program::stead());
         let output = command.arg("--socket").arg(&socket).args(args).stdin(Stdio::null()).output().unwrap();

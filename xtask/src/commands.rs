@@ -5,6 +5,7 @@
 mod bench;
 mod demo;
 mod deny;
+mod docs;
 mod e2e;
 mod image;
 mod soak;
@@ -23,6 +24,7 @@ pub enum Xtask {
     Bench(bench::Bench),
     Demo(demo::Demo),
     Deny(deny::Deny),
+    Docs(docs::Docs),
     E2e(e2e::E2e),
     Image(image::Image),
     Soak(soak::Soak),
@@ -36,6 +38,7 @@ impl Xtask {
             Xtask::Bench(command) => command.run(),
             Xtask::Demo(command) => command.run(),
             Xtask::Deny(command) => command.run(),
+            Xtask::Docs(command) => command.run(),
             Xtask::E2e(command) => command.run(),
             Xtask::Image(command) => command.run(),
             Xtask::Soak(command) => command.run(),

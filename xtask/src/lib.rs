@@ -7,6 +7,7 @@
 //!  vm/          kernel, initramfs, QEMU, and the first process inside
 //!  bench/       what is measured, and how
 //!  soak/        one file per thing that is tried for hours
+//!  fuzz         tries texts that nobody would write
 //!  tally        what a soak has done so far
 //!  node         drives a `stead daemon` and its command line, on this machine or in a VM
 //!  leftovers    finds what a node left behind
@@ -17,6 +18,7 @@
 
 pub mod bench;
 pub mod commands;
+pub mod fuzz;
 pub mod http;
 pub mod leftovers;
 pub mod netfilter;

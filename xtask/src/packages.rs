@@ -28,6 +28,9 @@ pub const BUILD: &[Package] = &[
     package("pkg-config", "pkg-config"),
 ];
 
+/// Fuzzers: they are written in C++.
+pub const FUZZING: &[Package] = &[package("g++", "g++")];
+
 /// Real registries, images and containers for tests.
 pub const TESTS: &[Package] = &[
     package("busybox-static", "busybox"),
@@ -35,6 +38,7 @@ pub const TESTS: &[Package] = &[
     package("docker-registry", "docker-registry"),
     package("iproute2", "ip"),
     package("nftables", "nft"),
+    package("python3-jsonschema", "/usr/lib/python3/dist-packages/jsonschema/__init__.py"),
     package("skopeo", "skopeo"),
     package("umoci", "umoci"),
 ];

@@ -4,6 +4,7 @@
 //! `target/soak/<name>.json`.
 
 mod crashes;
+mod language;
 mod simulator;
 mod worlds;
 
@@ -13,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::process::Tool;
+use crate::fuzz::{self, Target};
+use crate::process::{Tool, tail};
 use crate::signal::Interrupt;
 use crate::tally::Tally;
 use crate::workspace;
@@ -37,10 +39,12 @@ pub struct Soak {
 struct Built {
     program: PathBuf,
     dir: PathBuf,
+    /// For one that fuzzes, what it is told beside.
+    target: Option<Target>,
 }
 
 /// All of them, sorted.
-pub const ALL: &[&Soak] = &[&crashes::CRASHES, &simulator::SIMULATOR, &worlds::WORLDS];
+pub const ALL: &[&Soak] = &[&crashes::CRASHES, &language::LANGUAGE, &simulator::SIMULATOR, &worlds::WORLDS];
 
 /// How often it says how far it is.
 const SAID_EVERY: Duration = Duration::from_secs(10);
@@ -91,17 +95,35 @@ impl Soak {
     /// Runs one round; the output of one that fails is kept.
     fn try_round(&self, built: &Built, done: u64, folder: &Path) -> Result<()> {
         let path = folder.join(format!("{}-{done}.log", self.name));
-        let tool = Tool::new(&built.program).dir(&built.dir).env(BUILT, "1").timeout(self.timeout);
+        let mut tool = Tool::new(&built.program).dir(&built.dir).env(BUILT, "1").timeout(self.timeout);
+        if let Some(target) = &built.target {
+            tool = target.set_up(tool)?;
+        }
         (self.set_up)(tool, done, self.round)
             .log_to(&File::create(&path)?)
-            .with_context(|| format!("its output is in {}", path.display()))?;
+            .with_context(|| format!("its output is in {}{}", path.display(), built.failure(&path)))?;
         Ok(std::fs::remove_file(path)?)
+    }
+}
+
+impl Built {
+    /// Returns what is to be known of a failed round beside its output.
+    fn failure(&self, output: &Path) -> String {
+        let said = String::from_utf8_lossy(&std::fs::read(output).unwrap_or_default()).into_owned();
+        let failure = self.target.as_ref().and_then(|target| target.failure(&said));
+        failure.map(|failure| format!("\n{}\n{failure}\n", tail(&said))).unwrap_or_default()
     }
 }
 
 /// Builds one file of integration tests.
 fn build(package: &str, test: &str) -> Result<Built> {
-    Ok(Built { program: workspace::build_test(package, test)?, dir: workspace::root().join(package) })
+    Ok(Built { program: workspace::build_test(package, test)?, dir: workspace::root().join(package), target: None })
+}
+
+/// Builds what is fuzzed.
+fn build_target(name: &'static str) -> Result<Built> {
+    let target = fuzz::build(name)?;
+    Ok(Built { program: target.program.clone(), dir: workspace::root(), target: Some(target) })
 }
 
 #[cfg(test)]
@@ -120,7 +142,7 @@ mod tests {
             build: || build("tests", "simulator"),
             set_up: |tool, done, count| tool.arg(format!("{done}+{count}")),
         };
-        (soak, Built { program: "/bin/sh".into(), dir: dir.path().to_owned() }, dir)
+        (soak, Built { program: "/bin/sh".into(), dir: dir.path().to_owned(), target: None }, dir)
     }
 
     #[test]
@@ -138,7 +160,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_told_with_those_there_are() {
         let error = find("x").err().unwrap().to_string();
-        assert_eq!(error, "there is no soak `x`; there are crashes, simulator, worlds");
+        assert_eq!(error, "there is no soak `x`; there are crashes, language, simulator, worlds");
         assert_eq!(find("worlds").unwrap().unit, "worlds");
     }
 }

@@ -81,7 +81,8 @@ pub fn build_test(package: &str, test: &str) -> Result<PathBuf> {
     executable(&cargo().args(what).show_messages()?, test)
 }
 
-fn executable(messages: &str, name: &str) -> Result<PathBuf> {
+/// Returns the program of a name from what cargo said while it built.
+pub fn executable(messages: &str, name: &str) -> Result<PathBuf> {
     #[derive(Deserialize)]
     struct Artifact {
         target: Target,

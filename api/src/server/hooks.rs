@@ -35,8 +35,8 @@ pub enum Error {
 
 /// What this node asks of a manifest beyond the language's own rules.
 pub trait Admission: Send + Sync {
-    /// Returns all that speaks against applying `manifest` here.
-    fn problems(&self, manifest: &Manifest) -> Vec<Problem>;
+    /// Returns all that speaks against applying `manifest` here, and warnings.
+    fn problems<'a>(&'a self, manifest: &'a Manifest) -> BoxFuture<'a, Vec<Problem>>;
 }
 
 /// Takes every valid manifest.
@@ -44,8 +44,8 @@ pub trait Admission: Send + Sync {
 pub struct AdmitAll;
 
 impl Admission for AdmitAll {
-    fn problems(&self, _manifest: &Manifest) -> Vec<Problem> {
-        Vec::new()
+    fn problems<'a>(&'a self, _manifest: &'a Manifest) -> BoxFuture<'a, Vec<Problem>> {
+        Box::pin(std::future::ready(Vec::new()))
     }
 }
 

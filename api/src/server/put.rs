@@ -14,16 +14,17 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use spec::kind::Deployment;
 use spec::kind::deployment::RETRY_AT;
-use spec::manifest::{self, Manifest};
+use spec::manifest::{self, Checked, Manifest};
 use spec::plan::Writer;
+use spec::problem::Problem;
 use spec::view::Item;
-use spec::{Key, Kind, Object, Spec, Write};
+use spec::{Key, Kind, Object, Spec, Write, difference};
 use store::{Op, Transaction};
 
 use super::answer::Refusal;
 use super::objects::etag;
 use super::{Api, Shared, params};
-use crate::wire::{Applied, Difference, ManifestType, Planned, Reason};
+use crate::wire::{Applied, ManifestType, Planned, Reason};
 
 /// Bytes of a body that are read only to be refused politely.
 const DISCARDED_MAX: usize = 16 << 20;
@@ -42,24 +43,35 @@ pub(super) async fn put(State(api): State<Shared>, uri: Uri, headers: HeaderMap,
     let media_type = media_type(&headers)?;
     let text = text?;
     // Reading a hostile manifest may take a while; other requests go on meanwhile.
-    let parsed = tokio::task::spawn_blocking(move || parse(&text, media_type)).await;
-    let manifest = parsed.map_err(|_| Refusal::new(Reason::Internal, "the manifest could not be read"))??;
-    let problems = api.state.admission.problems(&manifest);
-    if !problems.is_empty() {
-        return Err(Refusal::new(Reason::NotAdmitted, "this node cannot run the manifest").problems(problems));
-    }
+    let read = tokio::task::spawn_blocking(move || (check(&text, media_type), text)).await;
+    let (checked, text) = read.map_err(|_| Refusal::new(Reason::Internal, "the manifest could not be read"))?;
+    let (manifest, mut warnings) = checked?;
+    warnings.extend(admit(&api, &text, &manifest).await?);
     let _one_at_a_time = api.applying.lock().await;
     let key = Key::new(Kind::Deployment, params::name(&manifest.deployment)?);
     let current = api.state.store.get(&key);
-    let expected = check(&api, &manifest, current.as_deref(), &headers)?;
+    let expected = fits(&api, &text, &manifest, current.as_deref(), &headers)?;
     if dry_run {
-        return Ok(Json(plan(&api, &manifest, current.as_deref())).into_response());
+        let planned = Planned { warnings, ..plan(&api, &manifest, current.as_deref()) };
+        return Ok(Json(planned).into_response());
     }
     let labels = current.as_deref().and_then(|current| retry(current, &manifest));
     let mut op = Op::new(Write::Spec { key, owner: None, spec: Spec::Deployment(Arc::new(manifest)) });
     op.expect.revision = expected;
     op.labels = labels;
-    apply(&api, op, current, &headers).await
+    apply(&api, op, current, warnings, &headers).await
+}
+
+/// Asks the node whether it takes the manifest; returns what it warns of.
+async fn admit(api: &Api, text: &str, manifest: &Manifest) -> Result<Vec<Problem>, Refusal> {
+    let mut problems = api.state.admission.problems(manifest).await;
+    if !problems.is_empty() {
+        manifest::locate(text, &mut problems);
+    }
+    match problems.iter().any(Problem::is_error) {
+        true => Err(Refusal::new(Reason::NotAdmitted, "this node cannot run the manifest").problems(problems)),
+        false => Ok(problems),
+    }
 }
 
 fn media_type(headers: &HeaderMap) -> Result<ManifestType, Refusal> {
@@ -89,18 +101,25 @@ async fn read(body: Body, limit: usize) -> Result<String, Refusal> {
     String::from_utf8(bytes).map_err(|_| Refusal::new(Reason::BadBody, "a manifest is UTF-8 text"))
 }
 
-fn parse(text: &str, media_type: ManifestType) -> Result<Manifest, Refusal> {
+/// Returns the manifest and what it is warned of, when this version can run it.
+fn check(text: &str, media_type: ManifestType) -> Result<(Manifest, Vec<Problem>), Refusal> {
     if media_type == ManifestType::Json && is_object_list(text) {
         let detail = "a list of `objects` is not taken yet: send one manifest at a time";
         return Err(Refusal::new(Reason::Unsupported, detail));
     }
-    manifest::parse(text).map_err(|problems| {
-        let detail = match problems.len() {
+    let Checked { manifest, problems } = manifest::check_file(text);
+    if manifest.is_none() {
+        let detail = match problems.iter().filter(|problem| problem.is_error()).count() {
             1 => "the manifest has a mistake".to_owned(),
             count => format!("the manifest has {count} mistakes"),
         };
-        Refusal::new(Reason::InvalidManifest, detail).problems(problems)
-    })
+        return Err(Refusal::new(Reason::InvalidManifest, detail).problems(problems));
+    }
+    let Checked { manifest, problems } = Checked { manifest, problems }.to_run();
+    match manifest {
+        Some(manifest) => Ok((manifest, problems)),
+        None => Err(Refusal::new(Reason::Unsupported, "this version cannot run all of the manifest").problems(problems)),
+    }
 }
 
 fn is_object_list(text: &str) -> bool {
@@ -113,7 +132,13 @@ fn is_object_list(text: &str) -> bool {
 }
 
 /// Checks what can only be said with all deployments at hand; returns the revision the write must meet, if one is asked for.
-fn check(api: &Api, manifest: &Manifest, current: Option<&Object>, headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
+fn fits(
+    api: &Api,
+    text: &str,
+    manifest: &Manifest,
+    current: Option<&Object>,
+    headers: &HeaderMap,
+) -> Result<Option<u64>, Refusal> {
     let expected = expected(headers, current)?;
     if current.is_some_and(|object| object.deleting) {
         let detail = format!("deployment {} is being deleted: wait until it is gone", manifest.deployment);
@@ -124,7 +149,7 @@ fn check(api: &Api, manifest: &Manifest, current: Option<&Object>, headers: &Hea
         Spec::Deployment(other) if other.deployment != manifest.deployment => Some(other.as_ref()),
         _ => None,
     });
-    let clashes = manifest::clashes(&others.chain([manifest]).collect::<Vec<_>>());
+    let clashes = manifest::clashes(text, manifest, &others.collect::<Vec<_>>());
     if clashes.is_empty() {
         return Ok(expected);
     }
@@ -163,23 +188,24 @@ fn plan(api: &Api, manifest: &Manifest, current: Option<&Object>) -> Planned {
         Spec::Deployment(manifest) => Some(manifest.as_ref()),
         _ => None,
     });
-    let old = |name: &str| before.and_then(|before| before.services.get(name));
-    let kept = manifest.services.iter().map(|(name, service)| {
-        let difference = match old(name) {
-            None => Difference::Created,
-            Some(old) if old == service => Difference::Unchanged,
-            Some(_) => Difference::Changed,
-        };
-        (name.clone(), difference)
-    });
-    let removed = before.iter().flat_map(|before| before.services.keys()).filter(|name| !manifest.services.contains_key(*name));
+    let running = |service: &str| running(api, &manifest.deployment, service);
     Planned {
         dry_run: true,
         revision: current.map_or(0, |object| object.spec_revision),
         cursor: api.state.store.head(),
         changed: before != Some(manifest),
-        services: kept.chain(removed.map(|name| (name.clone(), Difference::Removed))).collect(),
+        services: difference::services(before, manifest, running),
+        warnings: Vec::new(),
     }
+}
+
+/// Counts the replicas that a service has, whatever their state.
+fn running(api: &Api, deployment: &str, service: &str) -> u32 {
+    let of = format!("{deployment}/{service}/");
+    let snapshot = api.state.store.snapshot();
+    let replica =
+        |object: &&Arc<Object>| object.key.kind == Kind::Replica && !object.deleting && object.key.name.as_str().starts_with(&of);
+    snapshot.objects.iter().filter(replica).count() as u32
 }
 
 /// Returns the labels of a Deployment that is sent again as it is while it does not serve: its sender wants what failed to be
@@ -196,7 +222,13 @@ fn retry(current: &Object, manifest: &Manifest) -> Option<BTreeMap<String, Strin
     Some(labels)
 }
 
-async fn apply(api: &Api, op: Op, current: Option<Arc<Object>>, headers: &HeaderMap) -> Result<Response, Refusal> {
+async fn apply(
+    api: &Api,
+    op: Op,
+    current: Option<Arc<Object>>,
+    warnings: Vec<Problem>,
+    headers: &HeaderMap,
+) -> Result<Response, Refusal> {
     let key = op.write.key().clone();
     let committed = api.state.store.commit(Transaction::new(Writer::User, [op])).await.map_err(refusal(headers))?;
     let generation = |object: Option<&Arc<Object>>| object.map_or(0, |object| object.generation);
@@ -205,6 +237,6 @@ async fn apply(api: &Api, op: Op, current: Option<Arc<Object>>, headers: &Header
     // Unchanged, it is what it was, save for a delete since; then its last state is as good.
     let now = committed.changes.into_iter().find_map(|change| change.new).or_else(|| api.state.store.get(&key)).or(current);
     let object = now.ok_or_else(|| Refusal::not_found(format!("{key} is gone again")))?;
-    let applied = Applied { revision: object.spec_revision, cursor: committed.cursor, changed, object };
+    let applied = Applied { revision: object.spec_revision, cursor: committed.cursor, changed, warnings, object };
     Ok((status, [(header::ETAG, etag(&applied.object))], Json(applied)).into_response())
 }

@@ -113,9 +113,13 @@ pub(crate) struct Hooks {
 }
 
 impl Admission for Hooks {
-    fn problems(&self, manifest: &Manifest) -> Vec<Problem> {
-        let refused = manifest.deployment == "inadmissible";
-        refused.then(|| Problem::at("deployment", "not on this node")).into_iter().collect()
+    fn problems<'a>(&'a self, manifest: &'a Manifest) -> BoxFuture<'a, Vec<Problem>> {
+        let problems = match &*manifest.deployment {
+            "inadmissible" => vec![Problem::at("deployment", "not on this node")],
+            "doubtful" => vec![Problem::at("deployment", "a doubt of this node").warning()],
+            _ => Vec::new(),
+        };
+        std::future::ready(problems).boxed()
     }
 }
 

@@ -64,9 +64,9 @@ fn binding(endpoint: &manifest::Endpoint, ready: &[Item<'_, Replica>]) -> Option
         _ => return None,
     };
     let addresses = ready.iter().filter_map(|item| item.spec.addresses.first());
-    let mut backends: Vec<_> = addresses.map(|address| SocketAddrV4::new(address.address, endpoint.target())).collect();
+    let mut backends: Vec<_> = addresses.map(|address| SocketAddrV4::new(address.address, endpoint.target().get())).collect();
     backends.sort();
-    Some(endpoint::Spec { protocol, port: endpoint.port, path: endpoint.path().to_owned(), backends })
+    Some(endpoint::Spec { protocol, port: endpoint.port.get(), path: endpoint.path().to_owned(), backends })
 }
 
 fn route(view: &View<'_>, key: &Key) -> Plan {

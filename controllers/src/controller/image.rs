@@ -40,7 +40,7 @@ fn plan(view: &View<'_>, key: &Key, now: Timestamp) -> Plan {
 fn ask(view: &View<'_>, key: &Key, plan: &mut Plan) {
     let Some(service) = view.get::<Service>(&key.name).filter(|service| !service.deleting()) else { return };
     let image = &service.spec.image;
-    let spec = resolution::Spec { reference: image.name.clone(), pull_policy: image.pull_policy };
+    let spec = resolution::Spec { reference: image.name.to_string(), pull_policy: image.pull_policy };
     plan.write(Write::Spec {
         key: names::same::<Resolution>(&key.name),
         owner: Some(key.clone()),

@@ -46,7 +46,7 @@ fn split(view: &View<'_>, deployment: &Item<'_, Deployment>) -> Plan {
         let Ok(full) = owner.name.child(name) else { continue };
         let there = view.get::<Service>(&full);
         if let Some(why) = not_settled(there.as_ref()) {
-            waiting.insert(name.clone(), why);
+            waiting.insert(name.to_string(), why);
         }
         let key = Key::new(Kind::Service, full);
         plan.write(Write::Spec { key, owner: Some(owner.clone()), spec: Service::to_spec(service.clone()) });

@@ -16,7 +16,7 @@ pub(crate) fn same<R: Resource>(name: &Name) -> Key {
 /// Returns the answer to a service's image reference as it stands now.
 pub(crate) fn resolved<'a>(view: &View<'a>, service: &Item<'a, Service>) -> Option<&'a resolution::Resolved> {
     let resolution = view.get::<Resolution>(service.name())?;
-    resolution.status?.resolved.as_ref().filter(|resolved| resolved.reference == service.spec.image.name)
+    resolution.status?.resolved.as_ref().filter(|resolved| service.spec.image.name == *resolved.reference)
 }
 
 /// Returns name and content of the revision a service should run; `None` until its image is resolved.

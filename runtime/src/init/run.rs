@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use spec::kind::container::Cause;
-use spec::manifest::{self, RunCommand, Step};
+use spec::manifest::{self, CommandLine, Step};
 
 use super::{Action, Context};
 use crate::container::{Error, Launch, Role, Running};
@@ -19,10 +19,10 @@ const SHELL: &str = "/bin/sh";
 async fn run(context: &Context, index: usize, step: &Step) -> Result<(), String> {
     let manifest::Action::Run(wanted) = &step.action else { return Err("it is another action".to_owned()) };
     let args = match &wanted.command {
-        RunCommand::Shell(script) => vec![SHELL.to_owned(), "-c".to_owned(), script.clone()],
-        RunCommand::Direct(args) => args.clone(),
+        CommandLine::Shell(script) => vec![SHELL.to_owned(), "-c".to_owned(), script.to_string()],
+        CommandLine::Direct(args) => args.iter().map(ToString::to_string).collect(),
     };
-    let role = Role::Step { index, id: step.id.clone(), args };
+    let role = Role::Step { index, id: step.id.to_string(), args };
     let started = context.containers.start(Launch { role, ..context.launch.clone() }).await;
     let mut running = started.map_err(|error| refused(&wanted.command, &error))?;
     match tokio::time::timeout(step.timeout.into(), running.wait()).await {
@@ -35,9 +35,9 @@ async fn run(context: &Context, index: usize, step: &Step) -> Result<(), String>
     }
 }
 
-fn refused(command: &RunCommand, error: &Error) -> String {
+fn refused(command: &CommandLine, error: &Error) -> String {
     match (command, error) {
-        (RunCommand::Shell(_), Error::NotStarted(why)) if why.starts_with("exec: ") && why.contains(SHELL) => {
+        (CommandLine::Shell(_), Error::NotStarted(why)) if why.starts_with("exec: ") && why.contains(SHELL) => {
             format!("the image has no {SHELL} to run a text with; give the command as a list: {why}")
         }
         _ => error.to_string(),

@@ -4,6 +4,7 @@ use std::net::SocketAddrV4;
 
 use hyper::Uri;
 use spec::manifest::{self, Step};
+use spec::units::HttpStatus;
 
 use super::{Action, Context, until};
 use crate::names;
@@ -17,7 +18,7 @@ async fn wait(context: &Context, step: &Step) -> Result<(), String> {
     let netns = context.containers.netns(&context.launch.spec);
     let waited = until(step.timeout, || async {
         let address = SocketAddrV4::new(names::look_up(&netns, &target.host).await?, target.port);
-        probe::get(&netns, address, &target.authority, &target.path, wanted.expect_status).await
+        probe::get(&netns, address, &target.authority, &target.path, wanted.expect_status.map(HttpStatus::get)).await
     });
     waited.await.map_err(|why| format!("{} does not answer as it should: {why}", wanted.url))
 }

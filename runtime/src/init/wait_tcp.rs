@@ -15,7 +15,7 @@ async fn wait(context: &Context, step: &Step) -> Result<(), String> {
     let netns = context.containers.netns(&context.launch.spec);
     let waited = until(step.timeout, || async {
         let address = names::look_up(&netns, &wanted.host).await?;
-        probe::connect(&netns, SocketAddrV4::new(address, wanted.port)).await.map(drop)
+        probe::connect(&netns, SocketAddrV4::new(address, wanted.port.get())).await.map(drop)
     });
-    waited.await.map_err(|why| format!("{}:{} does not answer: {why}", wanted.host, wanted.port))
+    waited.await.map_err(|why| format!("{}:{} does not answer: {why}", wanted.host, wanted.port.get()))
 }

@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::image::Failure;
-use crate::manifest::{EnvValue, Resources};
+use crate::manifest::Resources;
 use crate::net::Link;
 use crate::units::{Duration, Timestamp};
 
@@ -33,10 +33,21 @@ pub struct Spec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Process {
     pub args: Vec<String>,
-    pub env: BTreeMap<String, EnvValue>,
+    pub env: BTreeMap<String, Variable>,
     pub workdir: String,
     /// User of the image's configuration: `name`, `uid`, `name:group` or `uid:gid`; empty for root.
     pub user: String,
+}
+
+/// Value of an environment variable. Its JSON says which kind it is, so that no text an image brings can pass for a reference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Variable {
+    Text(String),
+    /// The variable of the node by this name, read at each start.
+    Node(String),
+    /// The secret of the deployment by this name.
+    Secret(String),
 }
 
 /// How to find out whether the container can serve.

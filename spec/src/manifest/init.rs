@@ -1,149 +1,109 @@
 //! Init steps: what runs before each start (section 13), and the actions there are (section 14).
 
-use serde::{Deserialize, Serialize};
+use super::{CommandLine, Host, HttpUrl, Label};
+use crate::shape::model;
+use crate::units::{Duration, HttpStatus, Port};
 
-use super::is_default;
-use crate::units::Duration;
-
-/// Section 13.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Init {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub steps: Vec<Step>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "RawStep", into = "RawStep")]
-pub struct Step {
-    pub id: String,
-    pub action: Action,
-    /// Tries after the first one; default 0.
-    pub retry: u32,
-    /// Bound on one try; default 5 m.
-    pub timeout: Duration,
-    pub on_failure: OnFailure,
-}
-
-/// Bound on one try of an init step that names none.
-pub const STEP_TIMEOUT: Duration = Duration::seconds(300);
-
-/// The built-in init actions and their inputs (section 14).
-///
-/// To add one: a variant here, its name in [`Action::NAMES`], and its file in `runtime/src/init/`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Action {
-    WaitTcp(WaitTcp),
-    WaitHttp(WaitHttp),
-    Run(Run),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WaitTcp {
-    pub host: String,
-    pub port: u16,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WaitHttp {
-    pub url: String,
-    /// Default: any status from 200 to 399.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expect_status: Option<u16>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Run {
-    pub command: RunCommand,
-}
-
-/// A text is run by the image's `/bin/sh -c`; a list is run as it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum RunCommand {
-    Shell(String),
-    Direct(Vec<String>),
-}
-
-impl Action {
-    /// Names of all actions as `uses` has them, sorted.
-    pub const NAMES: &[&str] = &["init.run", "init.wait_http", "init.wait_tcp"];
-
-    pub fn name(&self) -> &'static str {
-        match self {
-            Action::Run(_) => "init.run",
-            Action::WaitHttp(_) => "init.wait_http",
-            Action::WaitTcp(_) => "init.wait_tcp",
-        }
+model! {
+    /// What runs before each start of a replica, restarts included.
+    #[section("13")]
+    pub struct Init {
+        /// Steps, which run in order, in the replica's own image, network, environment and limits. Their output is in its logs.
+        ///
+        /// Example: `steps: [{id: wait-db, uses: init.wait_tcp, with: {host: db.global, port: 5432}}]`
+        steps: Vec<Step> = Vec::new(),
     }
 }
 
-/// What a step that failed means for those after it (section 13).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnFailure {
-    #[default]
-    Fail,
-    Warn,
-    Continue,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawStep {
-    id: String,
-    uses: String,
-    #[serde(default)]
-    with: serde_json::Value,
-    #[serde(default, skip_serializing_if = "is_default")]
-    retry: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    timeout: Option<Duration>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    on_failure: OnFailure,
-}
-
-impl TryFrom<RawStep> for Step {
-    type Error = String;
-
-    fn try_from(raw: RawStep) -> Result<Step, String> {
-        let with = if raw.with.is_null() { serde_json::json!({}) } else { raw.with };
-        let action = match raw.uses.as_str() {
-            "init.run" => serde_json::from_value(with).map(Action::Run),
-            "init.wait_http" => serde_json::from_value(with).map(Action::WaitHttp),
-            "init.wait_tcp" => serde_json::from_value(with).map(Action::WaitTcp),
-            other => {
-                return Err(format!(
-                    "step `{}` uses `{other}`, which is no init action; there are {}",
-                    raw.id,
-                    Action::NAMES.join(", ")
-                ));
-            }
-        };
-        let action = action.map_err(|error| format!("step `{}`, inputs of {}: {error}", raw.id, raw.uses))?;
-        Ok(Step {
-            id: raw.id,
-            action,
-            retry: raw.retry,
-            timeout: raw.timeout.unwrap_or(STEP_TIMEOUT),
-            on_failure: raw.on_failure,
-        })
+model! {
+    /// One step before a start.
+    #[section("13")]
+    pub struct Step {
+        /// Name, unique in the service.
+        ///
+        /// Example: `id: migrate`
+        id: Label,
+        /// Tries after the first one.
+        ///
+        /// Example: `retry: 2`
+        retry: u32 = 0,
+        /// Longest time one try may take.
+        ///
+        /// Example: `timeout: 60s`
+        timeout: Duration = Duration::seconds(300),
+        /// What happens when all tries failed.
+        ///
+        /// Example: `on_failure: continue`
+        on_failure: OnFailure = OnFailure::Fail,
+        ..action: Action,
     }
 }
 
-impl From<Step> for RawStep {
-    fn from(step: Step) -> RawStep {
-        RawStep {
-            id: step.id,
-            uses: step.action.name().to_owned(),
-            with: serde_json::to_value(step.action).unwrap_or_default(),
-            retry: step.retry,
-            timeout: (step.timeout != STEP_TIMEOUT).then_some(step.timeout),
-            on_failure: step.on_failure,
-        }
+model! {
+    /// What a step does, and the inputs of that.
+    ///
+    /// Example: `uses: init.wait_tcp`
+    pub enum Action by "uses" in "with" after "id" {
+        /// Runs a command of the image.
+        Run(Run) = "init.run",
+        /// Waits until a page answers.
+        WaitHttp(WaitHttp) = "init.wait_http",
+        /// Waits until a port accepts.
+        WaitTcp(WaitTcp) = "init.wait_tcp",
+    }
+}
+
+model! {
+    /// Inputs of `init.run`.
+    #[section("14")]
+    pub struct Run {
+        /// A text for the image's `/bin/sh -c`, or a list that runs as it stands.
+        ///
+        /// Example: `command: python /app/migrate.py --apply`
+        command: CommandLine,
+    }
+}
+
+model! {
+    /// Inputs of `init.wait_http`.
+    #[section("14")]
+    pub struct WaitHttp {
+        /// What is asked for, until it answers as expected.
+        ///
+        /// Example: `url: http://api.global:8080/healthz`
+        url: HttpUrl,
+        /// The status it answers with.
+        ///
+        /// Default: any from 200 to 399.
+        /// Example: `expect_status: 200`
+        expect_status: Option<HttpStatus> = None,
+    }
+}
+
+model! {
+    /// Inputs of `init.wait_tcp`.
+    #[section("14")]
+    pub struct WaitTcp {
+        /// Name or address.
+        ///
+        /// Example: `host: db.global`
+        host: Host,
+        /// Port that is to accept.
+        ///
+        /// Example: `port: 5432`
+        port: Port,
+    }
+}
+
+model! {
+    /// What happens when a step failed.
+    #[section("13")]
+    pub enum OnFailure {
+        /// This start has failed; `errors.on_init_failure` says what follows.
+        Fail = "fail",
+        /// The next step runs, and the logs say so.
+        Warn = "warn",
+        /// The next step runs.
+        Continue = "continue",
     }
 }

@@ -1,100 +1,63 @@
-//! Finds the place of a path such as `services.web.endpoints[0].port` in a manifest's text.
+//! Finds the places of problems that others than the checks have: those know paths, not texts.
 
-use std::fmt;
+use super::read::place;
+use crate::problem::Problem;
+use crate::yaml::{self, Content, Lines, Node, Span, shown};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
-
-use super::parse::strict;
-
-/// The text's nodes with their places.
-pub(super) struct Locations(Option<Node>);
-
-enum Node {
-    Leaf,
-    Sequence(Vec<Spanned<Node>>),
-    Mapping(Vec<(Spanned<String>, Node)>),
-}
-
-impl Locations {
-    pub(super) fn of(text: &str) -> Locations {
-        let mut options = strict();
-        options.no_schema = false;
-        Locations(serde_saphyr::from_str_with_options(text, options).ok())
-    }
-
-    /// Returns line and column, from 1, of the deepest node on the path that is there; 1 and 1 when none is.
-    pub(super) fn find(&self, path: &str) -> (u64, u64) {
-        let mut place = (1, 1);
-        let mut node = self.0.as_ref();
-        for step in path.split(['.', '[']).map(|step| step.trim_end_matches(']')) {
-            let next = match node {
-                Some(Node::Mapping(entries)) => {
-                    entries.iter().find(|(key, _)| key.value == step).map(|(key, value)| (key.referenced, value))
-                }
-                Some(Node::Sequence(items)) => {
-                    step.parse().ok().and_then(|index: usize| items.get(index)).map(|item| (item.referenced, &item.value))
-                }
-                _ => None,
-            };
-            let Some((at, value)) = next else { break };
-            place = (at.line(), at.column());
-            node = Some(value);
-        }
-        place
+/// Gives each problem without a place the one its path has in `text`; of a path that ends early there, the last that is there.
+pub fn locate(text: &str, problems: &mut [Problem]) {
+    let Some(root) = yaml::parse(text).ok().and_then(|document| document.root) else { return };
+    let lines = Lines::of(text);
+    for problem in problems.iter_mut().filter(|problem| problem.place.line == 0) {
+        problem.place = place(&lines, find(&root, &problem.path));
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
-        deserializer.deserialize_any(AnyNode)
+fn find(root: &Node, path: &str) -> Span {
+    let (mut node, mut rest) = (root, path);
+    let mut span = root.entries().first().map_or(root.span, |entry| entry.key.span);
+    loop {
+        let (next, at, behind) = match &node.content {
+            Content::Mapping { entries, .. } => {
+                // The longest, since a key of the user's may hold what parts keys.
+                let fits = entries.iter().filter_map(|entry| {
+                    let key = shown(entry.key.text()?);
+                    let behind = rest.strip_prefix(&*key).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']))?;
+                    Some((entry, behind))
+                });
+                let Some((entry, behind)) = fits.min_by_key(|(_, behind)| behind.len()) else { return span };
+                (&entry.value, entry.key.span, behind)
+            }
+            Content::Sequence { items, .. } => {
+                let index = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+                let item = index.and_then(|(index, behind)| Some((items.get(index.parse::<usize>().ok()?)?, behind)));
+                let Some((item, behind)) = item else { return span };
+                (item, item.entries().first().map_or(item.span, |entry| entry.key.span), behind)
+            }
+            Content::Scalar { .. } => return span,
+        };
+        let is_scalar = matches!(next.content, Content::Scalar { .. }) && next.span.end > next.span.start;
+        span = if is_scalar { next.span } else { at };
+        (node, rest) = (next, behind.strip_prefix('.').unwrap_or(behind));
     }
 }
 
-struct AnyNode;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-macro_rules! leaves {
-    ($($method:ident $type:ty),*) => {$(
-        fn $method<E>(self, _: $type) -> Result<Node, E> {
-            Ok(Node::Leaf)
-        }
-    )*};
-}
-
-impl<'de> Visitor<'de> for AnyNode {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
-    }
-
-    leaves!(visit_bool bool, visit_i64 i64, visit_u64 u64, visit_i128 i128, visit_u128 u128, visit_f64 f64, visit_str &str);
-
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Leaf)
-    }
-
-    fn visit_none<E>(self) -> Result<Node, E> {
-        Ok(Node::Leaf)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        Node::deserialize(deserializer)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(Node::Sequence(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Node::Mapping(entries))
+    #[test]
+    fn paths_lead_to_places_even_through_keys_with_dots() {
+        let text = "services:\n  web:\n    env: {a.b: x, a: y}\n    endpoints:\n      - {name: n}\n";
+        let place = |path: &str| {
+            let mut problems = [Problem::at(path, "")];
+            locate(text, &mut problems);
+            (problems[0].place.line, problems[0].place.column)
+        };
+        assert_eq!(place("services.web.env.a.b"), (3, 16));
+        assert_eq!(place("services.web.env.a"), (3, 22));
+        assert_eq!(place("services.web.endpoints[0].name"), (5, 16));
+        assert_eq!(place("services.web.endpoints[7]"), (4, 5));
+        assert_eq!(place("nothing"), (1, 1));
     }
 }

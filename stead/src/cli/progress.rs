@@ -114,7 +114,7 @@ impl Progress {
             let ready = object.observed_generation == object.generation && item.status.is_some_and(|status| status.ready);
             self.current = Some((item.spec.clone(), ready));
             self.asked = object.spec_revision;
-            self.services.retain(|name, seen| item.spec.services.get(name) == Some(&seen.spec));
+            self.services.retain(|name, seen| item.spec.services.get(name.as_str()) == Some(&seen.spec));
         }
         if let Some(item) = Item::<Service>::of(object)
             && object.observed_generation == object.generation
@@ -150,7 +150,7 @@ impl Progress {
     /// Returns a verdict once there is nothing left to wait for.
     fn outcome(&self) -> Option<Outcome> {
         let (spec, ready) = self.current.as_ref()?;
-        let wanted: Vec<_> = spec.services.keys().filter_map(|name| Some((name, self.services.get(name)?))).collect();
+        let wanted: Vec<_> = spec.services.keys().filter_map(|name| Some((name, self.services.get(&**name)?))).collect();
         if wanted.len() < spec.services.len() {
             return None;
         }
@@ -165,7 +165,7 @@ impl Progress {
         let failed: BTreeMap<_, _> = wanted
             .into_iter()
             .filter(|(_, seen)| seen.status.failed)
-            .map(|(name, seen)| (name.clone(), seen.status.message.clone()))
+            .map(|(name, seen)| (name.to_string(), seen.status.message.clone()))
             .collect();
         (!failed.is_empty()).then_some(Outcome::Failed(failed))
     }

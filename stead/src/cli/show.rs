@@ -1,6 +1,7 @@
 //! How things are put to a person.
 
 use std::fmt::Display;
+use std::io::{ErrorKind, Write as _};
 
 use anstream::{eprintln, println};
 use anstyle::{AnsiColor, Style};
@@ -10,9 +11,27 @@ pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 pub(super) const DIM: Style = Style::new().dimmed();
 
+/// How an answer is printed.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
 /// Returns text in a style, for those who see colours.
 pub(super) fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
+}
+
+/// Prints a text as it is, with a line end; whoever reads it through a pipe may stop before its end.
+pub(super) fn print_whole(text: &str) -> anyhow::Result<()> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Prints an error with its causes, and a manifest's problems one by one.

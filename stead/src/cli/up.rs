@@ -10,6 +10,7 @@ use api::Client;
 use api::client::Error;
 use spec::Name;
 
+use super::input::Ready;
 use super::progress::{Outcome, Progress};
 use super::show::{self, BAD, DIM, GOOD};
 use super::{Context, apply, paths};
@@ -35,13 +36,13 @@ pub(super) struct Args {
 const NODE_START: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let text = apply::read(&args.file)?;
-    let deployment: Name = apply::check(&args.file, &text)?.parse()?;
+    let ready = Ready::read(&args.file)?;
+    let deployment: Name = ready.manifest.deployment.parse()?;
     let client = context.client();
     ensure_node(&client, context).await?;
 
     let started = tokio::time::Instant::now();
-    let applied = apply::put(&client, &args.file, &text).await?;
+    let applied = apply::put(&client, &ready).await?;
     if args.detach {
         println!("{deployment}: applied");
         return Ok(ExitCode::SUCCESS);

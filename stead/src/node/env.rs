@@ -1,10 +1,10 @@
 //! Where `$E:NAME` gets its values: the node's environment file, then the daemon's own environment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use spec::manifest::EnvValue;
+use spec::kind::container::Variable;
 
 /// Longest environment file that is read.
 const BYTES_MAX: usize = 1 << 20;
@@ -19,20 +19,36 @@ impl Environment {
         Environment { file, own }
     }
 
+    /// Returns where variables can be added.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Returns those of `names` that cannot be had.
+    pub(crate) async fn missing<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<BTreeSet<&'a str>, String> {
+        let mut names = names.peekable();
+        if names.peek().is_none() {
+            return Ok(BTreeSet::new());
+        }
+        let file = self.read().await?;
+        Ok(names.filter(|name| !file.contains_key(*name) && !self.own.contains_key(*name)).collect())
+    }
+
     /// Returns the variables with their values as they are now; the error says which cannot be had, and where to put it.
-    pub(crate) async fn resolve(&self, env: &BTreeMap<String, EnvValue>) -> Result<BTreeMap<String, String>, String> {
-        let asks = env.values().any(|value| matches!(value, EnvValue::FromNode(_)));
+    pub(crate) async fn resolve(&self, env: &BTreeMap<String, Variable>) -> Result<BTreeMap<String, String>, String> {
+        let asks = env.values().any(|value| matches!(value, Variable::Node(_)));
         let file = if asks { self.read().await? } else { BTreeMap::new() };
         let value = |name: &str| file.get(name).or_else(|| self.own.get(name)).cloned();
         env.iter()
             .map(|(name, wanted)| match wanted {
-                EnvValue::Literal(text) => Ok((name.clone(), text.clone())),
-                EnvValue::FromNode(source) => value(source).map(|text| (name.clone(), text)).ok_or_else(|| {
+                Variable::Text(text) => Ok((name.clone(), text.clone())),
+                Variable::Node(source) => value(source).map(|text| (name.clone(), text)).ok_or_else(|| {
                     format!(
                         "env {name} asks for $E:{source}, which this node does not have: add `{source}=…` to {}",
                         self.file.display()
                     )
                 }),
+                Variable::Secret(secret) => Err(format!("env {name} asks for $S:{secret}, and this version has no secrets yet")),
             })
             .collect()
     }
@@ -86,8 +102,7 @@ mod tests {
         std::fs::write(&file, "A=file\n").unwrap();
         let own = [("A", "own"), ("B", "own")].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let environment = Environment::new(file, own);
-        let asked =
-            |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), EnvValue::FromNode((*name).to_owned()))).collect();
+        let asked = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), Variable::Node((*name).to_owned()))).collect();
         let read = environment.resolve(&asked(&["A", "B"])).await.unwrap();
         assert_eq!((read["A"].as_str(), read["B"].as_str()), ("file", "own"));
         assert!(environment.resolve(&asked(&["C"])).await.unwrap_err().contains("add `C=…`"));

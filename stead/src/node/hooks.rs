@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use api::server::hooks::{AdmitAll, Error, Images, LogStream, Logs, Readiness, Upload};
+use api::server::hooks::{Error, Images, LogStream, Logs, Readiness, Upload};
 use api::wire::{LoadedImage, StoredImage, Version};
 use api::{ApiState, Limits};
 use bytes::Bytes;
@@ -16,13 +16,14 @@ use spec::Name;
 use spec::object::SCHEMA;
 
 use crate::edge::Edge;
+use crate::node::admission::EnvAdmission;
 use crate::report::chain;
 
 /// Returns what the API serves from.
 pub(super) fn api_state(edge: &Edge, data: &Path) -> ApiState {
     ApiState {
         store: edge.store.clone(),
-        admission: Arc::new(AdmitAll),
+        admission: Arc::new(EnvAdmission(edge.clone())),
         logs: Arc::new(LogFiles { dir: data.join("logs"), store: edge.store.clone() }),
         images: Arc::new(NodeImages { images: edge.images.clone(), scratch: data.to_owned() }),
         readiness: Arc::new(AlwaysReady),

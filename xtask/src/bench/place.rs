@@ -167,6 +167,6 @@ mod tests {
     #[test]
     fn the_manifest_is_one() {
         let parsed = spec::manifest::parse(&manifest("bench1", 20001, 20)).unwrap();
-        assert_eq!((parsed.deployment.as_str(), parsed.services.len()), ("bench1", 1));
+        assert_eq!((&*parsed.deployment, parsed.services.len()), ("bench1", 1));
     }
 }

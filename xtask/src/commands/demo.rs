@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(with_port(&example, PORT).unwrap(), example);
         let manifest = spec::manifest::parse(&with_port(&example, 9000).unwrap()).unwrap();
         let endpoint = &manifest.services["web"].endpoints[0];
-        assert_eq!((endpoint.port, endpoint.target()), (9000, PORT));
+        assert_eq!((endpoint.port.get(), endpoint.target().get()), (9000, PORT));
         assert!(with_port("services: {}", 9000).is_err());
     }
 

@@ -1,13 +1,17 @@
 //! `cargo xtask test`: everything that says whether Stead works. The summary of the test runner comes last.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 
 use super::{deny, e2e, tidy};
-use crate::{packages, scenarios, workspace};
+use crate::{fuzz, packages, scenarios, workspace};
 
-/// Run all checks and tests: tidy, deny, the scenarios in virtual machines, and then all tests of the workspace.
+/// How long the language is fuzzed; `cargo xtask soak language` goes on from there.
+const FUZZED: Duration = Duration::from_secs(60);
+
+/// Run all checks and tests: tidy, deny, a minute of fuzzing, the scenarios in virtual machines, and then all tests of the workspace.
 #[derive(clap::Args)]
 pub struct Test {}
 
@@ -27,6 +31,7 @@ impl Test {
         step("tidy: format", tidy::format());
         step("tidy: lints", Ok(tidy::lints()));
         step("deny", deny::check());
+        step("fuzz", fuzz::check(FUZZED));
         step("e2e", e2e::run(scenarios::ALL));
         if !failed.is_empty() {
             println!("FAILED before the tests: {}", failed.join(", "));

@@ -56,7 +56,7 @@ fn parts(object: &Object) -> (Vec<String>, Vec<String>) {
                 }
                 _ => (format!("0/{}", spec.replicas()), String::new(), String::new()),
             };
-            (vec![ready, spec.image.name.clone()], vec![revision, message])
+            (vec![ready, spec.image.name.to_string()], vec![revision, message])
         }
         (Spec::Replica(spec), status) => {
             let status = match status {
