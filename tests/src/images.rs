@@ -32,30 +32,63 @@ http {
 }
 ";
 
+/// What the programs of [`commands`] do: they say how they were called and where, and stay.
+const SAY: &str = "#!/bin/sh\necho \"called: $0 $* in $PWD\"\nexec sleep 1000\n";
+
 /// Returns an OCI archive with busybox and a name for each of its applets, called `busybox:latest`.
 pub fn busybox() -> &'static Path {
     static ARCHIVE: OnceLock<PathBuf> = OnceLock::new();
     ARCHIVE.get_or_init(|| {
         kept("busybox-4.tar", |archive, scratch| {
-            let root = scratch.join("root");
-            for dir in ["bin", "etc", "proc", "sys", "dev", "www/cgi-bin"] {
-                fs::create_dir_all(root.join(dir)).expect("a directory");
-            }
-            fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n").expect("a file");
+            let root = busybox_root(scratch);
+            fs::create_dir_all(root.join("www/cgi-bin")).expect("a directory");
             fs::write(root.join("www/index.html"), GREETING).expect("a file");
             fs::write(root.join("www/cgi-bin/run"), SHELL).expect("a file");
             fs::set_permissions(root.join("www/cgi-bin/run"), fs::Permissions::from_mode(0o755)).expect("it is a program");
-            fs::copy(busybox_program(), root.join("bin/busybox")).expect("busybox-static is installed");
-            let applets = run(Command::new(busybox_program()).arg("--list"));
-            for applet in applets.lines().filter(|applet| *applet != "busybox") {
-                symlink("busybox", root.join("bin").join(applet)).expect("a link");
-            }
             // As the first process of a container none of its programs hears a SIGTERM, and a test has no time for the grace.
             let layout = pack(scratch, &root, &["--config.stopsignal", "SIGKILL"]);
             let target = format!("oci-archive:{}:busybox:latest", archive.display());
             copy(&format!("oci:{}:latest", layout.display()), &target);
         })
     })
+}
+
+/// Returns an OCI archive with all three that a command can replace: ENTRYPOINT `/bin/say image-entrypoint`, CMD `image-cmd` and
+/// WORKDIR `/image`; called `commands:latest`. It has a second program, `/bin/tell`.
+pub fn commands() -> &'static Path {
+    static ARCHIVE: OnceLock<PathBuf> = OnceLock::new();
+    ARCHIVE.get_or_init(|| {
+        kept("commands-1.tar", |archive, scratch| {
+            let root = busybox_root(scratch);
+            for dir in ["image", "other"] {
+                fs::create_dir_all(root.join(dir)).expect("a directory");
+            }
+            for program in ["bin/say", "bin/tell"] {
+                fs::write(root.join(program), SAY).expect("a file");
+                fs::set_permissions(root.join(program), fs::Permissions::from_mode(0o755)).expect("it is a program");
+            }
+            let entrypoint = ["--config.entrypoint", "/bin/say", "--config.entrypoint", "image-entrypoint"];
+            let rest = ["--config.cmd", "image-cmd", "--config.workingdir", "/image", "--config.stopsignal", "SIGKILL"];
+            let layout = pack(scratch, &root, &[entrypoint.as_slice(), rest.as_slice()].concat());
+            let target = format!("oci-archive:{}:commands:latest", archive.display());
+            copy(&format!("oci:{}:latest", layout.display()), &target);
+        })
+    })
+}
+
+/// Makes a root with busybox and a name for each of its applets.
+fn busybox_root(scratch: &Path) -> PathBuf {
+    let root = scratch.join("root");
+    for dir in ["bin", "etc", "proc", "sys", "dev"] {
+        fs::create_dir_all(root.join(dir)).expect("a directory");
+    }
+    fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n").expect("a file");
+    fs::copy(busybox_program(), root.join("bin/busybox")).expect("busybox-static is installed");
+    let applets = run(Command::new(busybox_program()).arg("--list"));
+    for applet in applets.lines().filter(|applet| *applet != "busybox") {
+        symlink("busybox", root.join("bin").join(applet)).expect("a link");
+    }
+    root
 }
 
 /// Returns the static busybox of this machine.
