@@ -20,7 +20,7 @@ use std::borrow::Cow;
 use crate::manifest::{self, Manifest};
 use crate::problem::{Code, Problem};
 use crate::shape::Model;
-use crate::yaml::{self, Content, Document, Node};
+use crate::yaml::{self, Content, Document, MAX_BYTES, Node};
 
 pub use print::print;
 
@@ -42,6 +42,10 @@ pub fn format(text: &str) -> Result<String, Vec<Problem>> {
         order::order(&mut item, &Manifest::SHAPE);
     }
     let formatted = emit::emit(&item);
+    if formatted.len() > MAX_BYTES {
+        let message = format!("the canonical form has {} bytes; at most {MAX_BYTES} are read", formatted.len());
+        return Err(vec![Problem::at("", message).code(Code::Limit).fix("split the manifest, or write it with fewer lines")]);
+    }
     if is_faithful(&document, &formatted) { Ok(formatted) } else { Err(vec![unfaithful()]) }
 }
 

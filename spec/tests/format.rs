@@ -5,7 +5,7 @@ use spec::format::{format, print};
 use spec::manifest;
 
 #[track_caller]
-fn check(text: &str, expected: Expect) {
+fn check(text: &str, expected: &Expect) {
     let formatted = format(text).unwrap_or_else(|problems| panic!("{problems:?}"));
     expected.assert_eq(&formatted);
     assert_eq!(format(&formatted).as_ref(), Ok(&formatted), "formatting it again changes it");
@@ -37,29 +37,28 @@ version: v1
 ";
     check(
         text,
-        expect![[r#"
-        version: v1
-        deployment: shop
-
-        services:
-          web:
-            image: {name: nginx, pull_policy: never}
-            env: {ZETA: a, ALPHA: b}
-            init:
-              steps:
-                - id: wait
-                  uses: init.wait_tcp
-                  with:
-                    host: db.global
-                    port: 5432
-                  timeout: 5s
-                  unknown: 1
-            scale: {mode: fixed, replicas: 2}
-            x-other: 1
-          db:
-            image:
-              name: postgres
-    "#]],
+        &expect![[r#"
+            version: v1
+            deployment: shop
+            services:
+              web:
+                image: {name: nginx, pull_policy: never}
+                env: {ZETA: a, ALPHA: b}
+                init:
+                  steps:
+                    - id: wait
+                      uses: init.wait_tcp
+                      with:
+                        host: db.global
+                        port: 5432
+                      timeout: 5s
+                      unknown: 1
+                scale: {mode: fixed, replicas: 2}
+                x-other: 1
+              db:
+                image:
+                  name: postgres
+        "#]],
     );
 }
 
@@ -101,40 +100,39 @@ version: v1
 ";
     check(
         text,
-        expect![[r#"
-        # A shop.
-        #
-        # Its header.
+        &expect![[r#"
+            # A shop.
+            #
+            # Its header.
+            # about the services
 
-        version: v1
-        # between
+            version: v1
+            # between
 
-        # about the deployment
-        deployment: shop # a name
+            # about the deployment
+            deployment: shop # a name
+            services: # all of them
+              # the first one
 
-        # about the services
-        services: # all of them
-          # the first one
+              # the front
+              web: # it serves
+                # what it runs
 
-          # the front
-          web: # it serves
-            # what it runs
+                # the image
+                image: {name: nginx} # from the hub
+                # how many
+                scale: # fixed
+                  mode: fixed # for now
+                  replicas: 2
+                  # foot of scale
+                # foot of web
+              # the back
+              db:
+                image: {name: postgres}
 
-            # the image
-            image: {name: nginx} # from the hub
-            # how many
-            scale: # fixed
-              mode: fixed # for now
-              replicas: 2
-              # foot of scale
-            # foot of web
-          # the back
-          db:
-            image: {name: postgres}
-
-            # foot of db
-        # the end
-    "#]],
+                # foot of db
+            # the end
+        "#]],
     );
 }
 
@@ -172,7 +170,7 @@ services:
 ";
     check(
         text,
-        expect![[r#"
+        &expect![[r#"
             services:
               web:
                 command:
@@ -226,27 +224,27 @@ i: {j, k: , \"l\": ~}
 ";
     check(
         text,
-        expect![[r#"
-        a: {x: 1, y: [b, c]}
-        b: [one, two]
-        c: # after
-          - one # first
-          # second
-          - two
-          # foot
-        d:
-          aaaaaaaaaaaaaaaaaaaaaaaaa: bbbbbbbbbbbbbbbbbbbbbbbbbb
-          cccccccccccccccccccccccc: [ddddddddddddddddd, eeeeeeeee]
-        e: # long
-          - aaaaaaaaaaaaaaaaaaaaaaaaa: bbbbbbbbbbbbbbbbbbbbbbbbbb
-            cccccccccccccccccccccccc: ddddddddddddddd
-            e: f
-        f: [] # empty
-        # nothing
-        g: {}
-        h: [{a: b}, {c: ~}]
-        i: {j: ~, k: ~, l: ~}
-    "#]],
+        &expect![[r#"
+            a: {x: 1, y: ["b", "c"]}
+            b: [one, two]
+            c: # after
+              - one # first
+              # second
+              - two
+              # foot
+            d:
+              aaaaaaaaaaaaaaaaaaaaaaaaa: bbbbbbbbbbbbbbbbbbbbbbbbbb
+              cccccccccccccccccccccccc: [ddddddddddddddddd, eeeeeeeee]
+            e: # long
+              - aaaaaaaaaaaaaaaaaaaaaaaaa: bbbbbbbbbbbbbbbbbbbbbbbbbb
+                cccccccccccccccccccccccc: ddddddddddddddd
+                e: f
+            f: [] # empty
+            # nothing
+            g: {}
+            h: [{a: b}, {c: ~}]
+            i: {j: ~, k: ~, l: ~}
+        "#]],
     );
 }
 
@@ -256,11 +254,11 @@ fn json_becomes_yaml() {
         r#"{"services": {"web": {"image": {"name": "nginx"}, "env": {"A": "1", "B": "no", "C": "x\ny"}}}, "version": "v1"}"#;
     check(
         text,
-        expect![[r#"
-        version: v1
-        services:
-          web: {image: {name: nginx}, env: {A: "1", B: "no", C: "x\ny"}}
-    "#]],
+        &expect![[r#"
+            version: "v1"
+            services:
+              web: {image: {name: "nginx"}, env: {A: "1", B: "no", C: "x\ny"}}
+        "#]],
     );
 }
 
@@ -295,30 +293,30 @@ t: "é\u0085"
 "#;
     check(
         text,
-        expect![[r##"
-        a: plain
-        b: "8080"
-        c: it's
-        d: say "x"
-        e: "tab\tand \x07"
-        f: "#x"
-        g: "a #b"
-        h: "a: b"
-        i: "yes"
-        j: "2024-01-01"
-        k: "*/5 * * * *"
-        l: ["a,b", "[", c d, "-", --port, "a]"]
-        m: "~"
-        n: ""
-        o: " x"
-        p: caf\u00e9 é
-        q: 1
-        "1": 2
-        a b: 3
-        r: "two words\nagain"
-        s: 017
-        t: "é\x85"
-    "##]],
+        &expect![[r##"
+            a: "plain"
+            b: "8080"
+            c: "it's"
+            d: 'say "x"'
+            e: "tab\tand \x07"
+            f: "#x"
+            g: "a #b"
+            h: "a: b"
+            i: "yes"
+            j: "2024-01-01"
+            k: "*/5 * * * *"
+            l: ["a,b", "[", c d, "-", "--port", "a]"]
+            m: "~"
+            n: ""
+            o: " x"
+            p: 'caf\u00e9 é'
+            q: 1
+            "1": 2
+            a b: 3
+            r: "two words\nagain"
+            s: 017
+            t: "é\x85"
+        "##]],
     );
 }
 
@@ -371,7 +369,7 @@ k: \"a\\nb\"
 ";
     check(
         text,
-        expect![[r#"
+        &expect![[r#"
         a: | # literal
           one
            two
@@ -444,7 +442,7 @@ version: v1
 ";
     check(
         text,
-        expect![[r#"
+        &expect![[r#"
         services:
           web: &web # a base
             scale: &s {mode: fixed, replicas: 1}
@@ -475,7 +473,7 @@ version: v1
 fn any_mapping_can_be_formatted() {
     check(
         "# only\n--- # start\n{} # x\n# end\n",
-        expect![[r#"
+        &expect![[r#"
         # only
         # start
         {}
@@ -485,46 +483,49 @@ fn any_mapping_can_be_formatted() {
     );
     check(
         "\u{feff}# c\r\na: 1\r\n\r\n\r\nb: |\r\n  x\r\n  y\r\n",
-        expect![[r#"
-        # c
-        a: 1
+        &expect![[r#"
+            # c
 
-        b: |
-          x
-          y
-    "#]],
+            a: 1
+
+            b: |
+              x
+              y
+        "#]],
     );
     check(
         "--- !!map # c\na: 1 # d\n... # e\n# f\n",
-        expect![[r#"
-        !!map
-        # c
-        a: 1 # d
-        # e
-        # f
-    "#]],
+        &expect![[r#"
+            !!map
+            # c
+
+            a: 1 # d
+            # e
+            # f
+        "#]],
     );
     check(
         "? a # c\n# d\n: # e\n  # f\n  b # g\n? x\n",
-        expect![[r#"
-        # d
-        # f
-        # c
-        # e
-        a: b # g
-        x:
-    "#]],
+        &expect![[r#"
+            # d
+            # f
+            # c
+            # e
+
+            a: b # g
+            x:
+        "#]],
     );
     check(
         ": empty\n\"null\": text\n",
-        expect![[r#"
+        &expect![[r#"
         : empty
         "null": text
     "#]],
     );
     check(
         &format!("{}: 1\n{{}}: {{{}: 1}}\n", "a".repeat(1001), "b".repeat(1001)).replace("{}", "c"),
-        expect![[r#"
+        &expect![[r#"
         ? aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
         : 1
         c:
@@ -541,6 +542,7 @@ fn what_is_no_mapping_is_refused() {
         ("- a", "a manifest is a mapping: it has `version`, `deployment` and `services`"),
         ("a: [", ""),
         ("a: 1\na: 2", "the key `a` is there twice"),
+        (&format!("a:\n{}", "- x\n".repeat(190_000)), "the canonical form has 1140003 bytes; at most 1048576 are read"),
     ] {
         let problems = format(text).expect_err(text);
         assert!(problems[0].message.contains(message), "{text}: {problems:?}");
@@ -569,6 +571,7 @@ services:
     expect![[r#"
         version: v1
         deployment: shop
+
         services:
           web:
             image:

@@ -7,12 +7,15 @@ use std::fmt::Write;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 use spec::format::{format, print};
-use spec::manifest::{self, Manifest};
+use spec::manifest;
+use spec::yaml::{self, Content};
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn what_is_printed_is_read_as_it_was(value in generate::manifest()) {
-        let manifest: Manifest = serde_json::from_value(value).expect("it is of the right type");
+        let manifest = manifest::read(&generate::json(&value)).manifest.expect("it is of the right type");
         let printed = print(&manifest);
         let reading = manifest::read(&printed);
         prop_assert_eq!(reading.problems, vec![]);
@@ -34,7 +37,60 @@ proptest! {
         let (text, comments) = Writer::write(&Value::Object(fields), seed);
         formatted(&text, comments)?;
     }
+
+    #[test]
+    fn whatever_is_a_mapping_can_be_formatted(tokens in prop::collection::vec(prop::sample::select(TOKENS), 0..25)) {
+        let text = format!("k: {}", tokens.concat());
+        let root = yaml::parse(&text).ok().and_then(|document| document.root);
+        if root.is_some_and(|root| matches!(root.content, Content::Mapping { .. })) {
+            formatted(&text, 0)?;
+        }
+    }
 }
+
+/// What YAML is made of; few texts of them are YAML, and those are odd ones.
+const TOKENS: &[&str] = &[
+    "\n",
+    "\n",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "\r\n",
+    " ",
+    "a",
+    "b: ",
+    "b:",
+    "- ",
+    "- ",
+    "-",
+    "# 1\n",
+    " # 2\n",
+    "[",
+    "]",
+    "{",
+    "}",
+    ", ",
+    ": ",
+    "? ",
+    "|\n",
+    "|+\n",
+    "|2\n",
+    ">-\n",
+    ">\n",
+    "\"",
+    "'",
+    "'x'",
+    "&x ",
+    "*x",
+    "!t ",
+    "~",
+    "1",
+    "--- ",
+    "...\n",
+    "é",
+    "\t",
+    "services:\n",
+];
 
 /// Formats a text with so many comments, and looks at what needs no knowledge of its values.
 fn formatted(text: &str, comments: usize) -> Result<String, TestCaseError> {
@@ -185,12 +241,15 @@ impl Writer {
     /// Writes a text of several lines after `|` or `>`, where that can be done.
     fn lines(&mut self, text: &str, indentation: usize, step: usize) -> bool {
         let ends = text.len() - text.trim_end_matches('\n').len();
-        let odd = text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}'));
+        let odd = text
+            .chars()
+            .any(|c| c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}'));
         if odd || text.trim_matches(['\n', ' ', '\t']).is_empty() || self.one_in(2) {
             return false;
         }
         // To be folded, a text must have no lines that begin with a space, nor two line breaks.
-        let folds = !text.trim_end_matches('\n').contains(['\n', '\t']) && !text.contains("  ") && !text.starts_with(' ') && ends < 2;
+        let folds =
+            !text.trim_end_matches('\n').contains(['\n', '\t']) && !text.contains("  ") && !text.starts_with(' ') && ends < 2;
         let folded = folds && self.one_in(2);
         let indicator = if text.trim_start_matches('\n').starts_with([' ', '\t']) { step.to_string() } else { String::new() };
         let chomping = ["-", "", "+"][ends.min(2)];
@@ -258,9 +317,12 @@ impl Writer {
 
     /// Returns a text of one line with quotes of some kind, or none where it surely needs none.
     fn word(&mut self, text: &str, flow: bool) -> String {
-        let plain = text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(|c| c.is_ascii_alphanumeric() || " -_/.".contains(c));
-        let word = matches!(text, "no" | "on" | "yes" | "off" | "null" | "true" | "false") || text.ends_with(' ');
-        let printable = text.chars().all(|c| !c.is_control() && !matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}'));
+        let plain = text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || " -_/.".contains(c));
+        let word = matches!(text.to_ascii_lowercase().as_str(), "no" | "on" | "yes" | "off" | "null" | "true" | "false")
+            || text.ends_with(' ');
+        let printable =
+            text.chars().all(|c| !c.is_control() && !matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}'));
         match self.random(3) {
             0 if plain && !word && !(flow && text.contains(' ')) => text.to_owned(),
             1 if printable => format!("'{}'", text.replace('\'', "''")),

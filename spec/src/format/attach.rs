@@ -12,32 +12,33 @@
 //!  # foot
 //! ```
 
+mod layout;
+
 use super::item::{Collection, Comment, Item, Kind, Member};
 use super::scalar::Scalar;
 use crate::yaml::{self, Content, Node, Span, Style};
+use layout::Layout;
 
 /// Returns the root with all comments.
 pub(super) fn attach(text: &str, root: &Node, comments: &[yaml::Comment]) -> Item {
-    let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-    let mut attacher = Attacher { text, starts, comments, end: 0 };
+    let mut attacher = Attacher { text, layout: Layout::of(text), comments, end: Some(0) };
     let (mut item, stray) = attacher.value(root, Vec::new(), Place { indentation: None, until: text.len() });
     if let Kind::Mapping(collection) | Kind::Sequence(collection) = &mut item.kind {
         collection.head.splice(0..0, stray);
+        keep_on_top(collection);
         collection.flow = false;
-        let rest = attacher.take(usize::MAX);
-        collection.foot.extend(rest);
+        collection.foot.extend(attacher.take(usize::MAX));
     }
     item
 }
 
 struct Attacher<'a> {
     text: &'a str,
-    /// Where the lines begin.
-    starts: Vec<usize>,
+    layout: Layout<'a>,
     /// Those that belong to nothing yet.
     comments: &'a [yaml::Comment],
-    /// Where the last key, dash or value ended on its line.
-    end: usize,
+    /// Where the last key, dash or value ended, if more may stand on its line.
+    end: Option<usize>,
 }
 
 /// What surrounds a value.
@@ -55,19 +56,20 @@ type Pair<'n> = (Option<&'n Node>, &'n Node);
 impl<'a> Attacher<'a> {
     /// Returns a value with its comments, and those that have no place in it; those of `within` stand above its first member.
     fn value(&mut self, node: &Node, within: Vec<Comment>, place: Place) -> (Item, Vec<Comment>) {
-        let is_literal = matches!(node.content, Content::Scalar { style: Style::Literal | Style::Folded, .. });
-        let is_there = node.span.start < node.span.end;
-        if node.alias.is_none() && is_literal {
-            // It ends with its line.
-            self.end = usize::MAX;
-        } else if is_there && !is_block(node) {
-            self.end = node.span.end;
-        }
         if let Some(alias) = &node.alias {
+            self.end = Some(node.span.end);
             return (Item::of(Kind::Alias(alias.to_string())), within);
         }
         let (kind, stray) = match &node.content {
-            Content::Scalar { .. } => (Kind::Scalar(Scalar::of(node, self.text)), within),
+            Content::Scalar { style, .. } => {
+                match style {
+                    Style::Literal | Style::Folded => self.end = None,
+                    // The span of one that is not there is anywhere.
+                    Style::Plain if node.span.start == node.span.end => {}
+                    _ => self.end = Some(node.span.end),
+                }
+                (Kind::Scalar(Scalar::of(node, self.text)), within)
+            }
             Content::Mapping { entries, flow } => {
                 let pairs: Vec<_> = entries.iter().map(|entry| (Some(&entry.key), &entry.value)).collect();
                 let (collection, stray) = self.collection(&pairs, node.span, *flow, within, place);
@@ -84,7 +86,7 @@ impl<'a> Attacher<'a> {
 
     fn collection(
         &mut self,
-        nodes: &[Pair<'_>],
+        pairs: &[Pair<'_>],
         span: Span,
         flow: bool,
         mut within: Vec<Comment>,
@@ -92,20 +94,19 @@ impl<'a> Attacher<'a> {
     ) -> (Collection, Vec<Comment>) {
         // The bracket that closes it comes before whatever is next.
         let until = if flow { span.end.saturating_sub(1) } else { place.until };
-        let indentation = if flow { None } else { self.indentation(span, nodes, place) };
+        let starts = self.starts(pairs, span, flow, place);
+        let indentation = starts.first().filter(|_| !flow).map(|start| self.layout.column(*start));
         let mut collection = Collection { flow, ..Collection::default() };
-        let mut start = match nodes.first() {
-            Some((Some(key), _)) => key.span.start,
-            Some((None, item)) if flow => item.span.start,
-            _ => span.start,
-        };
-        for (index, pair) in nodes.iter().enumerate() {
-            let next = nodes.get(index + 1).map_or(until, |next| self.start(pair, next, flow));
-            let place = Place { indentation, until: next };
-            collection.members.push(self.member(*pair, start, std::mem::take(&mut within), place));
-            start = next;
+        for (index, pair) in pairs.iter().enumerate() {
+            let place = Place { indentation, until: starts.get(index + 1).copied().unwrap_or(until) };
+            collection.members.push(self.member(*pair, starts[index], std::mem::take(&mut within), place));
         }
-        within.extend(if flow { self.take(until) } else { self.indented(place) });
+        if flow {
+            within.extend(self.take(until));
+            self.end = Some(span.end);
+        } else {
+            within.extend(self.indented(place));
+        }
         if collection.members.is_empty() {
             return (collection, within);
         }
@@ -114,29 +115,50 @@ impl<'a> Attacher<'a> {
         (collection, Vec::new())
     }
 
+    /// Returns where the members of a collection begin: at their keys, or at their dashes.
+    fn starts(&self, pairs: &[Pair<'_>], span: Span, flow: bool, place: Place) -> Vec<usize> {
+        let opening = |(key, value): &Pair<'_>| self.layout.opening(key.unwrap_or(value));
+        let mut starts: Vec<usize> = pairs.iter().map(opening).collect();
+        if let (Some((None, item)), false) = (pairs.first(), flow) {
+            // A span does not begin with its dash if that stands right below the key.
+            let is_dash = item.span.start > span.start && self.text[span.start..].starts_with('-');
+            let column = if is_dash { self.layout.column(span.start) } else { place.indentation.unwrap_or(0) };
+            let mut line = self.layout.line(if is_dash { span.start } else { self.end.unwrap_or(span.start) });
+            for start in &mut starts {
+                *start = self.layout.dash(line, column, *start);
+                line = self.layout.line(*start) + 1;
+            }
+            if is_dash {
+                starts[0] = span.start;
+            }
+        }
+        starts
+    }
+
     /// Returns an entry or an item that begins at `start`.
     fn member(&mut self, (key, value): Pair<'_>, start: usize, mut above: Vec<Comment>, place: Place) -> Member {
-        let blank = self.is_blank_above(start);
+        let blank = self.layout.is_blank_above(start);
         let (mut beside, mut within) = (Vec::new(), Vec::new());
         above.extend(self.take(start));
-        let key = key.map(|key| (self.value(key, Vec::new(), place).0, key.span.end));
-        let line = self.line(key.as_ref().map_or(start, |(_, end)| *end));
-        let is_block = is_block(value);
-        // Its first member begins on the line of the dash.
-        let is_compact = is_block && key.is_none() && value.anchor.is_none() && value.tag.is_none();
+        self.end = Some(start + 1);
+        let key = key.map(|key| {
+            self.end = Some(key.span.end.max(start));
+            self.value(key, Vec::new(), place).0
+        });
+        let line = self.layout.line(self.end.unwrap_or(start));
+        // The first member of such a block begins on the line of the dash.
+        let is_compact = is_block(value) && key.is_none() && value.anchor.is_none() && value.tag.is_none();
         for comment in self.pending(first(value)) {
-            let has_room = comment.trailing && !is_compact && (!is_block || self.line(comment.span.start) == line);
+            let is_near = !is_block(value) || self.layout.line(comment.span.start) == line;
+            let has_room = comment.trailing && !is_compact && is_near;
             if has_room { beside.push(comment.text.to_string()) } else { within.push(self.own(comment)) }
         }
-        let (item, stray) = self.value(value, within, place);
+        let (value, stray) = self.value(value, within, place);
         above.extend(stray);
-        let end = key.as_ref().map_or(0, |(_, end)| *end).max(value.span.end);
-        if !matches!(value.content, Content::Scalar { style: Style::Literal | Style::Folded, .. }) {
-            beside.extend(self.beside(end, place.until));
-        }
+        beside.extend(self.beside(place.until));
         let last = beside.pop();
         above.extend(beside.into_iter().map(|text| Comment { text, blank: false }));
-        Member { above, blank, key: key.map(|(key, _)| key), value: item, beside: last }
+        Member { above, blank, key, value, beside: last }
     }
 
     fn pending(&mut self, until: usize) -> &'a [yaml::Comment] {
@@ -152,7 +174,7 @@ impl<'a> Attacher<'a> {
     /// Takes the comments below a block that are indented further than what is around it.
     fn indented(&mut self, place: Place) -> Vec<Comment> {
         let is_within = |comment: &yaml::Comment| {
-            let further = place.indentation.is_none_or(|indentation| self.column(comment.span.start) > indentation);
+            let further = place.indentation.is_none_or(|indentation| self.layout.column(comment.span.start) > indentation);
             comment.span.start < place.until && !comment.trailing && further
         };
         let count = self.comments.iter().take_while(|comment| is_within(comment)).count();
@@ -161,11 +183,11 @@ impl<'a> Attacher<'a> {
         taken.iter().map(|comment| self.own(comment)).collect()
     }
 
-    /// Takes the comment that follows on the line where something ends.
-    fn beside(&mut self, end: usize, until: usize) -> Option<String> {
+    /// Takes the comment that follows on the line where the last value ended.
+    fn beside(&mut self, until: usize) -> Option<String> {
         let (comment, rest) = self.comments.split_first()?;
-        let follows = comment.trailing && (end..until).contains(&comment.span.start);
-        if !follows || self.text[end..comment.span.start].contains('\n') {
+        let follows = comment.trailing && (self.end?..until).contains(&comment.span.start);
+        if !follows || self.text[self.end?..comment.span.start].contains('\n') {
             return None;
         }
         self.comments = rest;
@@ -173,46 +195,7 @@ impl<'a> Attacher<'a> {
     }
 
     fn own(&self, comment: &yaml::Comment) -> Comment {
-        Comment { text: comment.text.to_string(), blank: self.is_blank_above(comment.span.start) }
-    }
-
-    /// Returns where a pair begins that follows another one: at its key, or at its dash.
-    fn start(&self, (_, before): &Pair<'_>, (key, value): &Pair<'_>, flow: bool) -> usize {
-        let start = key.unwrap_or(value).span.start;
-        if flow || key.is_some() {
-            return start;
-        }
-        let mut between = self.text.get(before.span.end..start).unwrap_or_default();
-        loop {
-            between = between.trim_start();
-            if !between.starts_with('#') {
-                return start - between.len();
-            }
-            between = between.split_once('\n').map_or("", |(_, rest)| rest);
-        }
-    }
-
-    /// Returns the column of a block's keys or dashes.
-    fn indentation(&self, span: Span, nodes: &[Pair<'_>], place: Place) -> Option<usize> {
-        match nodes.first() {
-            Some((Some(key), _)) => Some(self.column(key.span.start)),
-            // A span does not begin with its dash if that stands right below the key.
-            Some((None, item)) if item.span.start == span.start || !self.text[span.start..].starts_with('-') => place.indentation,
-            _ => Some(self.column(span.start)),
-        }
-    }
-
-    fn line(&self, offset: usize) -> usize {
-        self.starts.partition_point(|start| *start <= offset) - 1
-    }
-
-    fn column(&self, offset: usize) -> usize {
-        offset - self.starts[self.line(offset)]
-    }
-
-    fn is_blank_above(&self, offset: usize) -> bool {
-        let line = self.line(offset);
-        line > 0 && self.text[self.starts[line - 1]..self.starts[line]].trim().is_empty()
+        Comment { text: comment.text.to_string(), blank: self.layout.is_blank_above(comment.span.start) }
     }
 }
 
@@ -235,12 +218,26 @@ fn first(value: &Node) -> usize {
     }
 }
 
+/// What stands at the very top is about the file, and stays there when another field comes first.
+fn keep_on_top(root: &mut Collection) {
+    let Some(first) = root.members.first_mut() else { return };
+    let is_version = first.key.as_ref().is_some_and(|key| key.text() == Some("version"));
+    if !is_version {
+        root.head.append(&mut first.above);
+    }
+}
+
 /// Parts comments about the whole from those above the first member: an empty line stands between.
 fn split_head(collection: &mut Collection) {
     let Some(first) = collection.members.first_mut() else { return };
     let parted = if first.blank { Some(first.above.len()) } else { first.above.iter().rposition(|comment| comment.blank) };
     let rest = first.above.split_off(parted.unwrap_or(0));
     collection.head = std::mem::replace(&mut first.above, rest);
+    // An empty line at the beginning is none wherever the member goes.
+    first.blank = false;
+    if let Some(comment) = first.above.first_mut() {
+        comment.blank = false;
+    }
 }
 
 fn properties(node: &Node) -> String {

@@ -12,7 +12,19 @@ use crate::shape::Model;
 pub fn print(manifest: &Manifest) -> String {
     let mut item = item(&serde_json::to_value(manifest).unwrap_or_default());
     order::order(&mut item, &Manifest::SHAPE);
+    part_services(&mut item);
     emit::emit(&item)
+}
+
+/// Puts an empty line above each service, where its reader looks for the next one.
+fn part_services(root: &mut Item) {
+    let Kind::Mapping(root) = &mut root.kind else { return };
+    for member in root.members.iter_mut().filter(|member| member.key.as_ref().and_then(Item::text) == Some("services")) {
+        member.blank = true;
+        if let Kind::Mapping(services) = &mut member.value.kind {
+            services.members.iter_mut().skip(1).for_each(|service| service.blank = true);
+        }
+    }
 }
 
 fn item(value: &Value) -> Item {

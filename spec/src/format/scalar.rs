@@ -34,7 +34,7 @@ impl Scalar {
         Scalar { text, form: Form::Raw }
     }
 
-    /// Returns the scalar of a node.
+    /// Returns the scalar of a node. Quotes stay where their writer put them: they say that a text is meant.
     pub(super) fn of(node: &Node, source: &str) -> Scalar {
         let Content::Scalar { text, style } = &node.content else { return Scalar::text("") };
         let one_line = !text.contains('\n');
@@ -46,8 +46,7 @@ impl Scalar {
             Style::Literal | Style::Folded if text.is_empty() => Form::Quoted,
             Style::Folded if !text.trim_start_matches('\n').is_empty() => Form::Folded(folded(node, source)),
             Style::Literal | Style::Folded => Form::Literal,
-            _ if node.tag.is_none() => Form::Text,
-            _ => Form::Quoted,
+            Style::Plain | Style::SingleQuoted | Style::DoubleQuoted => Form::Quoted,
         };
         Scalar { text: text.to_string(), form }
     }
@@ -56,6 +55,7 @@ impl Scalar {
     pub(super) fn inline(&self, flow: bool) -> Option<String> {
         match &self.form {
             Form::Text if is_plain(&self.text, flow) => Some(self.text.clone()),
+            Form::Text | Form::Quoted if fits_single(&self.text) => Some(format!("'{}'", self.text)),
             Form::Text | Form::Quoted => Some(quote(&self.text)),
             Form::Raw => Some(self.text.clone()),
             Form::Empty if !flow => Some(String::new()),
@@ -69,6 +69,7 @@ impl Scalar {
     pub(super) fn key(&self, flow: bool) -> String {
         match self.form {
             Form::Literal | Form::Folded(_) => quote(&self.text),
+            Form::Quoted => Scalar::text(&self.text).inline(flow).unwrap_or_default(),
             _ => self.inline(flow).unwrap_or_default(),
         }
     }
@@ -110,6 +111,11 @@ fn folded(node: &Node, source: &str) -> Vec<String> {
     let mut lines: Vec<String> = before.chain(lines).collect();
     lines.truncate(lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1));
     lines
+}
+
+/// Whether single quotes spare a text escapes that double ones would need.
+fn fits_single(text: &str) -> bool {
+    text.contains(['"', '\\']) && !text.contains('\'') && text.chars().all(is_printable)
 }
 
 /// Whether a text is read as that text without quotes, here and by other readers of YAML.
