@@ -2,6 +2,7 @@
 
 use expect_test::{Expect, expect, expect_file};
 use spec::manifest::{Manifest, check_file, parse, read, validate};
+use spec::problem::Code;
 
 fn check(text: &str, expected: &Expect) {
     let said = match parse(text) {
@@ -61,10 +62,7 @@ services:
 #[test]
 fn what_is_left_out_has_its_default_and_is_not_written() {
     check(&with(""), &expect![[r#"{"image":{"name":"nginx"}}"#]]);
-    check(
-        &with("retries: 0\n    rollout: {max_surge: 1}"),
-        &expect![[r#"{"image":{"name":"nginx"}}"#]],
-    );
+    check(&with("retries: 0\n    rollout: {max_surge: 1}"), &expect![[r#"{"image":{"name":"nginx"}}"#]]);
     check(
         &with("scale: {min: 1}\n    health: {interval: 10s, check: {type: tcp, port: 80}}"),
         &expect![[r#"{"image":{"name":"nginx"},"health":{"check":{"type":"tcp","port":80}},"scale":{"mode":"adaptive"}}"#]],
@@ -124,4 +122,22 @@ fn a_deployment_has_no_more_replicas_than_its_addresses_can_bear() {
     assert!(manifest(5).is_ok());
     expect!["3:1: services: 2400 replicas are more than the 2000 that one deployment may have (make it several deployments)"]
         .assert_eq(&manifest(6).unwrap_err()[0].to_string());
+}
+
+#[test]
+fn of_very_many_mistakes_the_first_are_told() {
+    let services: String = (0..500).map(|number| format!("  s{number}: {{image: nginx}}\n")).collect();
+    let checked = check_file(&format!("version: v1\ndeployment: d\nservices:\n{services}"));
+    assert!(checked.manifest.is_none());
+    assert_eq!((checked.problems.len(), checked.problems[0].place.line), (201, 4));
+    expect!["there is more that is wrong; these 200 are enough to begin with"].assert_eq(&checked.problems[200].message);
+}
+
+#[test]
+fn doubts_leave_room_for_errors_and_for_what_cannot_be_run() {
+    let doubts: String = (0..500).map(|number| format!(", V{number}: $X")).collect();
+    let text = with(&format!("env: {{A: x{doubts}}}\n    depends: [{{service: db}}]\n    on_disconnect: stop"));
+    let checked = check_file(&text);
+    let has = |code: Code| checked.problems.iter().any(|problem| problem.code == code);
+    assert!(checked.manifest.is_none() && has(Code::UnknownService) && has(Code::Unbuilt));
 }

@@ -48,7 +48,7 @@ impl<'a> Case<'a> {
     }
 }
 
-fn check(table: &str, file: ExpectFile, unbuilt: bool) {
+fn check(table: &str, file: &ExpectFile, unbuilt: bool) {
     let table = table.replace("\r\n", "\n");
     let said =
         cases(&table).into_iter().map(|case| format!("{TITLE}{}\n{}{SAID}{}\n", case.title, case.text, case.said(unbuilt)));
@@ -61,7 +61,7 @@ macro_rules! groups {
         $(
             #[test]
             fn $test() {
-                check(include_str!(concat!("mistakes/", $file, ".txt")), expect_file![concat!("mistakes/", $file, ".txt")], $unbuilt);
+                check(include_str!(concat!("mistakes/", $file, ".txt")), &expect_file![concat!("mistakes/", $file, ".txt")], $unbuilt);
             }
         )*
 

@@ -110,6 +110,9 @@ struct One<'a> {
 /// Checks one manifest by itself.
 fn alone(manifest: &Manifest, findings: &mut Findings<'_>) {
     limits::check(manifest, findings);
+    if manifest.services.len() > limits::SERVICES_MAX {
+        return;
+    }
     depends::check(manifest, findings);
     let services = Path::ROOT.key("services");
     for (name, service) in &manifest.services {

@@ -18,15 +18,17 @@ use crate::shape::{Model, Shape};
 use crate::yaml::{self, Content, Document, Entry, Lines, Node, Path, Span, Steps, quoted};
 
 /// Most problems that are told of one text: nobody reads more, and a bomb of mistakes stays small.
-pub(super) const PROBLEMS_MAX: usize = 1000;
+pub(super) const PROBLEMS_MAX: usize = 200;
 
 /// What was read of a text.
 pub struct Reading {
     pub document: Option<Document>,
-    /// What could be read; `None` when not even the services could.
+    /// What could be read; `None` when not even the services could, or too much is wrong.
     pub manifest: Option<Manifest>,
-    /// In the order of the text.
+    /// In the order of the text; at most 200.
     pub problems: Vec<Problem>,
+    /// There are more problems than these.
+    pub(super) more: bool,
     /// Paths of which the manifest says nothing, or nothing that counts, because something is wrong there.
     pub broken: BTreeSet<String>,
     /// Of lists of which items were left out: where those that are left stand in the text.
@@ -61,7 +63,7 @@ pub fn read(text: &str) -> Reading {
             None
         }
     };
-    let manifest = value.and_then(|value| match serde_json::from_value(value) {
+    let manifest = value.filter(|_| !reader.more).and_then(|value| match serde_json::from_value(value) {
         Ok(manifest) => Some(manifest),
         Err(error) => {
             reader.problems.push(Problem::at("", format!("the manifest is not what it was read as: {error}")));
@@ -83,6 +85,7 @@ struct Reader<'a> {
     /// Made when the first problem needs it.
     lines: Option<Lines<'a>>,
     problems: Vec<Problem>,
+    more: bool,
     broken: BTreeSet<String>,
     left: BTreeMap<String, Vec<usize>>,
 }
@@ -113,11 +116,11 @@ impl<'a> Here<'a> {
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str) -> Reader<'a> {
-        Reader { text, lines: None, problems: Vec::new(), broken: BTreeSet::new(), left: BTreeMap::new() }
+        Reader { text, lines: None, problems: Vec::new(), more: false, broken: BTreeSet::new(), left: BTreeMap::new() }
     }
 
     fn reading(self, document: Option<Document>, manifest: Option<Manifest>) -> Reading {
-        Reading { document, manifest, problems: self.problems, broken: self.broken, left: self.left }
+        Reading { document, manifest, problems: self.problems, more: self.more, broken: self.broken, left: self.left }
     }
 
     /// Tells of a text that is no YAML.
@@ -129,7 +132,7 @@ impl<'a> Reader<'a> {
             problem.related.push(Related { path: String::new(), place, message: "the first one is here".to_owned() });
         }
         self.add(fault.span, problem);
-        self.broken.insert(String::new());
+        self.leave_out(String::new());
     }
 
     fn place(&mut self, span: Span) -> Place {
@@ -137,21 +140,39 @@ impl<'a> Reader<'a> {
     }
 
     fn add(&mut self, span: Span, problem: Problem) {
-        if self.problems.len() < PROBLEMS_MAX {
+        if !self.is_full() {
             let place = self.place(span);
             self.problems.push(Problem { place, ..problem });
+        }
+    }
+
+    /// There is no room for another problem: no more is read, and nothing is concluded from what was.
+    fn is_full(&mut self) -> bool {
+        if self.problems.len() >= PROBLEMS_MAX && !self.more {
+            self.more = true;
+            self.broken = BTreeSet::from([String::new()]);
+        }
+        self.more
+    }
+
+    fn leave_out(&mut self, path: String) {
+        if !self.more {
+            self.broken.insert(path);
         }
     }
 
     /// Says that there is something wrong with a value, which is left out.
     fn broken(&mut self, path: Path<'_>, span: Span, problem: Problem) {
         let path = path.to_string();
-        self.broken.insert(path.clone());
+        self.leave_out(path.clone());
         self.add(span, Problem { path, ..problem });
     }
 
     /// Returns the value as JSON that the type of the shape takes; `None` when it must be left out.
     fn value(&mut self, here: Here<'_>, shape: &Shape) -> Option<Value> {
+        if self.more {
+            return None;
+        }
         if let Some(tag) = &here.node.tag {
             let problem = Problem::at("", format!("{} is a tag, and the language has none", quoted(tag))).code(Code::Syntax);
             self.broken(here.path, here.span(), problem.fix("leave the tag out"));

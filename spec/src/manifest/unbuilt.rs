@@ -43,10 +43,10 @@ fn problem(what: &str) -> Problem {
 
 fn look(value: &Value, shape: &Shape, path: Path<'_>, tell: Tell<'_>) {
     match (shape, value) {
-        (Shape::Choice(choice), Value::String(text)) => {
-            if choice.words.iter().any(|word| word.name == text && is_unbuilt(word.doc)) {
-                tell(path, problem(&format!("`{}: {text}`", path.name().unwrap_or_default())));
-            }
+        (Shape::Choice(choice), Value::String(text))
+            if choice.words.iter().any(|word| word.name == text && is_unbuilt(word.doc)) =>
+        {
+            tell(path, problem(&format!("`{}: {text}`", path.name().unwrap_or_default())));
         }
         (Shape::List(of), Value::Array(items)) => {
             items.iter().enumerate().for_each(|(index, item)| look(item, of, path.index(index), tell));

@@ -76,7 +76,7 @@ fn primary<'a>(problem: &'a Problem, beside: &[&'a Related], sources: &'a [Excer
         elements.push(snippet(source, &marks).into());
         return;
     }
-    elements.extend(location(&problem.path, &problem.place).map(|place| Element::from(Origin::path(place))));
+    elements.extend(location(&problem.path, &problem.place, sources).map(|place| Element::from(Origin::path(place))));
     if let Some(label) = &problem.label {
         elements.push(Level::NOTE.message(clean(label)).into());
     }
@@ -88,7 +88,7 @@ fn secondary<'a>(related: &'a Related, sources: &'a [Excerpt<'a>], elements: &mu
         elements.push(snippet(source, &[Mark::context(related)]).into());
         return;
     }
-    let place = location(&related.path, &related.place).map(|place| format!(" ({place})"));
+    let place = location(&related.path, &related.place, sources).map(|place| format!(" ({place})"));
     elements.push(Level::NOTE.message(format!("{}{}", clean(&related.message), place.unwrap_or_default())).into());
 }
 
@@ -100,12 +100,16 @@ fn snippet<'a>(source: &Excerpt<'_>, marks: &[Mark<'_>]) -> Snippet<'a, annotate
 }
 
 /// Returns where something is of which no text is shown: by the path in the manifest, or by line and column.
-fn location(path: &str, place: &Place) -> Option<String> {
+fn location(path: &str, place: &Place, sources: &[Excerpt<'_>]) -> Option<String> {
     let (separator, within) = match place.line {
         0 => (": ", path.to_owned()),
         line => (":", format!("{line}:{}", place.column)),
     };
-    let parts: Vec<_> = [place.file.as_str(), &within].into_iter().filter(|part| !part.is_empty()).collect();
+    let file = match sources {
+        [only] if place.file.is_empty() && place.line > 0 => only.name,
+        _ => place.file.as_str(),
+    };
+    let parts: Vec<_> = [file, &within].into_iter().filter(|part| !part.is_empty()).collect();
     (!parts.is_empty()).then(|| clean(&parts.join(separator)))
 }
 

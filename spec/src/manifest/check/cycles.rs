@@ -7,6 +7,8 @@ use crate::manifest::{Manifest, ServiceName};
 use crate::problem::{Code, Problem, Related};
 use crate::yaml::Path;
 
+/// Most cycles that are told of: services that all wait for each other make very many.
+const CYCLES_MAX: usize = 20;
 /// Most services of a cycle that are named.
 const SHOWN_MAX: usize = 12;
 
@@ -59,6 +61,7 @@ fn walk<'a>(
         };
         match states.get(edge.to) {
             Some(State::Done) => {}
+            Some(State::Open) if cycles.len() >= CYCLES_MAX => {}
             Some(State::Open) => {
                 let first = way.iter().position(|step| step.from == edge.to).unwrap_or(way.len());
                 cycles.push(way[first..].iter().copied().chain([edge]).collect());

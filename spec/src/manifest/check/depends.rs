@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Findings, One, cycles, limits};
+use super::{Findings, One, cycles};
 use crate::manifest::{Condition, Dependency, Manifest, Rtype, Scale, ServiceName};
 use crate::problem::{Code, Problem};
 use crate::words::{either, nearest, quoted};
@@ -32,9 +32,7 @@ pub(super) fn check(manifest: &Manifest, findings: &mut Findings<'_>) {
             }
         }
     }
-    if manifest.services.len() <= limits::SERVICES_MAX {
-        cycles::check(manifest, findings);
-    }
+    cycles::check(manifest, findings);
 }
 
 /// A service that there is not. One that there is, and could not be read, is known.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Findings, One};
-use crate::manifest::{Endpoint, Expose, Manifest, Protocol, Rtype, ServiceName};
+use crate::manifest::{Endpoint, Expose, HostName, Manifest, Protocol, Rtype, ServiceName};
 use crate::problem::{Code, Problem};
 use crate::yaml::Path;
 
@@ -54,13 +54,27 @@ fn can_be_tls(protocol: Protocol) -> bool {
     matches!(protocol, Protocol::Https | Protocol::Websocket)
 }
 
-/// Where an endpoint is bound, as far as no other one may be.
+/// Whose address and which port an endpoint is bound to. `None` is the node's own, else it is that of a service of a deployment.
+type Spot<'a> = (Option<(usize, &'a ServiceName)>, u16);
+
+/// What endpoints at one spot can be told apart by.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Spot<'a> {
-    /// The deployment and service whose own address it is; `None` for the node's.
-    of: Option<(usize, &'a ServiceName)>,
-    datagrams: bool,
-    port: u16,
+enum Class {
+    /// Requests in the clear.
+    Plain,
+    /// Requests over TLS, which ends at the proxy.
+    Tls,
+    /// Connections that are passed on; those with a host are TLS for that name.
+    Stream,
+    Datagrams,
+}
+
+/// What an endpoint takes at its spot: all of a class, all for one host of it, or a path of that.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim<'a> {
+    All(Class),
+    Host(Class, Option<&'a HostName>),
+    Path(Class, Option<&'a HostName>, &'a str),
 }
 
 /// An endpoint at a spot.
@@ -77,20 +91,21 @@ struct Bound<'a> {
 /// Checks that no two endpoints of all manifests want the same requests. `others` are there already, and have no text; one that is
 /// described anew counts as it will be.
 pub(super) fn together(manifests: &[Option<&Manifest>], others: &[&Manifest], findings: &mut [Findings<'_>]) {
-    let mut taken: BTreeMap<Spot<'_>, Vec<Bound<'_>>> = BTreeMap::new();
+    let mut taken: BTreeMap<(Spot<'_>, Claim<'_>), Bound<'_>> = BTreeMap::new();
     let anew = |other: &Manifest| manifests.iter().flatten().any(|manifest| manifest.deployment == other.deployment);
     let others = others.iter().filter(|other| !anew(other)).map(|other| (None, *other));
     let sources = manifests.iter().enumerate().filter_map(|(index, manifest)| Some((Some(index), (*manifest)?)));
     for (deployment, (source, manifest)) in others.chain(sources).enumerate() {
         for (spot, bound) in bound(deployment, source, manifest) {
-            let there = taken.entry(spot).or_default();
-            match (there.iter().find(|first| clash(first.endpoint, bound.endpoint)), source) {
-                (Some(first), Some(source)) => {
-                    let (first, later) = in_order(*first, bound, findings);
-                    let problem = problem(&later, &first, findings);
-                    at(&later, |path| findings[source].add(path, problem));
-                }
-                _ => there.push(bound),
+            let first = refused(bound.endpoint).into_iter().find_map(|claim| taken.get(&(spot, claim)));
+            if let (Some(first), Some(source)) = (first, source) {
+                let (first, later) = in_order(*first, bound, findings);
+                let problem = problem(&later, &first, findings);
+                at(&later, |path| findings[source].add(path, problem));
+                continue;
+            }
+            for claim in claims(bound.endpoint) {
+                taken.entry((spot, claim)).or_insert(bound);
             }
         }
     }
@@ -100,8 +115,7 @@ fn bound(deployment: usize, source: Option<usize>, manifest: &Manifest) -> impl 
     manifest.services.iter().flat_map(move |(service, spec)| {
         spec.endpoints.iter().enumerate().map(move |(index, endpoint)| {
             let of = (endpoint.expose == Expose::Internal).then_some((deployment, service));
-            let spot = Spot { of, datagrams: endpoint.protocol == Protocol::Udp, port: endpoint.port.get() };
-            (spot, Bound { manifest, source, service, index, endpoint })
+            ((of, endpoint.port.get()), Bound { manifest, source, service, index, endpoint })
         })
     })
 }
@@ -125,23 +139,42 @@ fn at(bound: &Bound<'_>, use_path: impl FnOnce(Path<'_>)) {
     use_path(endpoint.key("port"));
 }
 
-/// They cannot both have what arrives at their spot.
-fn clash(one: &Endpoint, other: &Endpoint) -> bool {
-    if speak_alike(one, other) {
-        return one.host == other.host && one.path() == other.path();
+fn class(endpoint: &Endpoint) -> Class {
+    match endpoint.protocol {
+        Protocol::Udp => Class::Datagrams,
+        Protocol::Tcp => Class::Stream,
+        Protocol::Websocket if endpoint.tls.is_some() => Class::Tls,
+        Protocol::Https => Class::Tls,
+        Protocol::Http | Protocol::Websocket => Class::Plain,
     }
-    // TLS connections are told apart by the name they are for.
-    let by_name = |endpoint: &Endpoint| endpoint.host.is_some() && (is_tls(endpoint) || endpoint.protocol == Protocol::Tcp);
-    !(by_name(one) && by_name(other) && one.host != other.host)
 }
 
-/// Both take requests of HTTP, which are told apart by host and path.
+/// Returns all that an endpoint takes, seen from far and from near.
+fn claims(endpoint: &Endpoint) -> [Claim<'_>; 3] {
+    let (class, host) = (class(endpoint), endpoint.host.as_ref());
+    [Claim::All(class), Claim::Host(class, host), Claim::Path(class, host, endpoint.path())]
+}
+
+/// Returns the claims of others beside which an endpoint cannot be.
+fn refused(endpoint: &Endpoint) -> Vec<Claim<'_>> {
+    let host = endpoint.host.as_ref();
+    // TLS connections are told apart by the name they are for, where both say one.
+    let by_name = |class| match host {
+        None => vec![Claim::All(class)],
+        Some(_) => vec![Claim::Host(class, None), Claim::Host(class, host)],
+    };
+    let own = vec![Claim::Path(class(endpoint), host, endpoint.path())];
+    match class(endpoint) {
+        Class::Plain => [own, vec![Claim::All(Class::Tls), Claim::All(Class::Stream)]].concat(),
+        Class::Tls => [own, vec![Claim::All(Class::Plain)], by_name(Class::Stream)].concat(),
+        Class::Stream => [vec![Claim::All(Class::Plain)], by_name(Class::Tls), by_name(Class::Stream)].concat(),
+        Class::Datagrams => vec![Claim::All(Class::Datagrams)],
+    }
+}
+
+/// Both take requests, which are told apart by host and path.
 fn speak_alike(one: &Endpoint, other: &Endpoint) -> bool {
-    one.protocol.is_http() && other.protocol.is_http() && is_tls(one) == is_tls(other)
-}
-
-fn is_tls(endpoint: &Endpoint) -> bool {
-    endpoint.protocol == Protocol::Https || (endpoint.protocol == Protocol::Websocket && endpoint.tls.is_some())
+    one.protocol.is_http() && class(one) == class(other)
 }
 
 fn problem(bound: &Bound<'_>, first: &Bound<'_>, findings: &[Findings<'_>]) -> Problem {

@@ -13,6 +13,8 @@ pub(in crate::manifest) struct Findings<'a> {
     /// `None` for a manifest without a text.
     text: Option<Text<'a>>,
     problems: Vec<Problem>,
+    /// There are more problems than have room.
+    more: bool,
 }
 
 struct Text<'a> {
@@ -30,16 +32,16 @@ impl<'a> Findings<'a> {
             problem.related.iter_mut().for_each(|related| related.place.file = source.name.to_owned());
         }
         let text = root.map(|root| Text { root, lines: Lines::of(source.text), reading });
-        Findings { file: source.name, text, problems }
+        Findings { file: source.name, text, problems, more: reading.more }
     }
 
     pub(in crate::manifest) fn without_text() -> Findings<'static> {
-        Findings { file: "", text: None, problems: Vec::new() }
+        Findings { file: "", text: None, problems: Vec::new(), more: false }
     }
 
     /// Adds what is wrong at a path; nothing, when it or a related place could not be read.
     pub(in crate::manifest) fn add(&mut self, path: Path<'_>, problem: Problem) {
-        self.put(path, problem, |steps, root| steps.locate(root));
+        self.put(path, problem, Steps::locate);
     }
 
     /// As [`Findings::add`]; it is the key that is wrong, not its value.
@@ -47,16 +49,15 @@ impl<'a> Findings<'a> {
         self.put(path, problem, |steps, root| steps.locate_key(root).unwrap_or_else(|| steps.locate(root)));
     }
 
-    fn put(&mut self, path: Path<'_>, problem: Problem, span: impl Fn(&Steps<'_>, &Node) -> Span) {
+    fn put<'p>(&mut self, path: Path<'p>, problem: Problem, span: impl Fn(&Steps<'p>, &Node) -> Span) {
+        if self.problems.len() >= room(&problem) {
+            self.more = true;
+            return;
+        }
         let steps = self.steps(path);
         let name = steps.to_string();
         let is_here = |related: &&Related| related.place.file == self.file;
         if self.is_broken(&name) || problem.related.iter().filter(is_here).any(|related| self.is_broken(&related.path)) {
-            return;
-        }
-        // An error finds room even where warnings took all of theirs, so that the verdict stands.
-        let most = if problem.is_error() { 2 * PROBLEMS_MAX } else { PROBLEMS_MAX };
-        if self.problems.len() >= most {
             return;
         }
         let place = self.place(|root| span(&steps, root));
@@ -66,7 +67,9 @@ impl<'a> Findings<'a> {
     /// Returns another place that has to do with a problem.
     pub(super) fn related(&self, path: Path<'_>, message: impl Into<String>) -> Related {
         let steps = self.steps(path);
-        Related { path: steps.to_string(), place: self.place(|root| steps.locate(root)), message: message.into() }
+        // Where it stands matters only as long as it is told of.
+        let place = if self.problems.len() < ROOM_MAX { self.place(|root| steps.locate(root)) } else { Place::default() };
+        Related { path: steps.to_string(), place, message: message.into() }
     }
 
     /// As [`Findings::related`]; `None` when its writer left it out.
@@ -113,7 +116,25 @@ impl<'a> Findings<'a> {
         let mut told = BTreeSet::new();
         self.problems.retain(|problem| told.insert((problem.place.clone(), problem.message.clone())));
         self.problems.sort_by_key(|problem| (problem.place.line, problem.place.column, problem.severity));
+        if self.more {
+            let count = self.problems.len();
+            let more =
+                Problem::at("", format!("there is more that is wrong; these {count} are enough to begin with")).code(Code::Limit);
+            self.problems.push(if wrong.is_empty() { more.warning() } else { more });
+        }
         self.problems
+    }
+}
+
+const ROOM_MAX: usize = 3 * PROBLEMS_MAX;
+
+/// Returns up to how many problems one of its kind finds room: errors, and what would be one when it is to run, where doubts took
+/// all of theirs, so that the verdict stands.
+fn room(problem: &Problem) -> usize {
+    match (problem.is_error(), problem.code) {
+        (true, _) => ROOM_MAX,
+        (false, Code::Unbuilt) => 2 * PROBLEMS_MAX,
+        (false, _) => PROBLEMS_MAX,
     }
 }
 

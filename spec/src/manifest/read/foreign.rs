@@ -133,7 +133,14 @@ pub(super) fn means(shape: &Struct, field: &'static str, name: &str) -> bool {
 }
 
 /// Tells of a field that the struct does not have.
-pub(super) fn unknown(here: Here<'_>, shape: &'static Struct, chosen: Option<Chosen>, stranger: &Entry) -> Unknown {
+/// `free` are the fields that are not given.
+pub(super) fn unknown(
+    here: Here<'_>,
+    shape: &'static Struct,
+    chosen: Option<Chosen>,
+    stranger: &Entry,
+    free: &[&'static str],
+) -> Unknown {
     let name = stranger.key.text().unwrap_or_default();
     if name == "<<" {
         return Unknown { problem: words::merge_key(), meant: None };
@@ -146,16 +153,14 @@ pub(super) fn unknown(here: Here<'_>, shape: &'static Struct, chosen: Option<Cho
         _ => format!("{} is no field of {}", quoted(name), words::kind(here, shape.name)),
     };
     let problem = Problem::at("", message).code(Code::UnknownField);
-    let mut free = fields(shape, chosen);
-    free.retain(|field| here.node.get(field).is_none());
     if let Some((meant, fix)) = foreign(shape, name) {
-        let meant = meant.filter(|meant| here.node.get(meant).is_none());
+        let meant = meant.filter(|meant| free.contains(meant));
         return Unknown { problem: problem.fix(fix), meant };
     }
     if let Some(near) = nearest(name, free.iter().copied()) {
         return Unknown { problem: problem.fix(format!("did you mean `{near}`?")), meant: Some(near) };
     }
-    elsewhere(shape, stranger, problem.clone()).unwrap_or_else(|| Unknown { problem: listed(problem, name, &free), meant: None })
+    elsewhere(shape, stranger, problem.clone()).unwrap_or_else(|| Unknown { problem: listed(problem, name, free), meant: None })
 }
 
 /// It goes with another value of the tag, or into the field that holds the others.
@@ -179,11 +184,13 @@ fn of_another_variant(here: Here<'_>, Chosen { union, variant }: Chosen, name: &
     Some(Unknown { problem: Problem::at("", message).code(Code::MisplacedField).fix(fix), meant: None })
 }
 
-fn fields(shape: &'static Struct, chosen: Option<Chosen>) -> Vec<&'static str> {
+/// Returns the fields that are not given.
+pub(super) fn free(here: Here<'_>, shape: &'static Struct, chosen: Option<Chosen>) -> Vec<&'static str> {
     let variant = chosen.filter(|chosen| chosen.union.content.is_none()).and_then(|chosen| chosen.variant);
     let more = variant.map_or(&[][..], |variant| variant.fields.fields);
     let names = shape.fields.iter().chain(more).map(|field| field.name);
-    names.chain(chosen.into_iter().flat_map(|Chosen { union, .. }| [Some(union.tag), union.content]).flatten()).collect()
+    let tags = chosen.into_iter().flat_map(|Chosen { union, .. }| [Some(union.tag), union.content]).flatten();
+    names.chain(tags).filter(|field| here.node.get(field).is_none()).collect()
 }
 
 /// It is a field of something within the struct, or of something that the struct is within.

@@ -20,7 +20,11 @@ pub(super) fn value(node: &Node, shape: &Shape, name: Option<&str>) -> Read {
         Shape::Choice(choice) => return one_of(node, name, choice.words.iter().map(|word| word.name)).map(Value::String),
         _ => None,
     };
-    read.unwrap_or_else(|| Err(mistyped(node, shape, name))).map_err(Box::new)
+    match read {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(problem)) => Err(Box::new(problem)),
+        None => Err(Box::new(mistyped(node, shape, name))),
+    }
 }
 
 /// The value, what is wrong with it, or `None` where it is of another type.

@@ -10,11 +10,14 @@ use crate::yaml::{Entry, quoted};
 
 /// What stands for required fields that could not be read, so that the rest of what they are in is checked too. No check across
 /// fields looks at these.
-const STAND_INS: [(&str, &str, fn() -> Value); 3] = [
+const STAND_INS: [StandIn; 3] = [
     ("Manifest", "version", || json!("v1")),
     ("Manifest", "deployment", || json!("unnamed")),
     ("Service", "image", || json!({"name": "unnamed"})),
 ];
+
+/// A struct, its field, and the value.
+type StandIn = (&'static str, &'static str, fn() -> Value);
 
 /// A struct as far as it was read.
 struct Partial {
@@ -23,6 +26,8 @@ struct Partial {
     whole: bool,
     /// Fields that unknown ones were meant to be: they are not missing.
     meant: Vec<&'static str>,
+    /// Fields that are not given; found when the first unknown one is.
+    free: Option<Vec<&'static str>>,
 }
 
 /// The variant of a union that a struct has, if it names one.
@@ -50,7 +55,7 @@ impl Reader<'_> {
     /// Reads the fields of a struct; `None` when one that must be there is not, or is broken.
     pub(super) fn structure(&mut self, here: Here<'_>, entries: &[Entry], shape: &'static Struct) -> Option<Map<String, Value>> {
         let chosen = shape.union.map(|union| Chosen { union, variant: self.variant(here, entries, shape, union) });
-        let mut partial = Partial { values: Map::new(), whole: true, meant: Vec::new() };
+        let mut partial = Partial { values: Map::new(), whole: true, meant: Vec::new(), free: None };
         self.fields(here, entries, shape, chosen, &mut partial);
         self.all_there(here, entries, shape, shape.name, &mut partial);
         if let Some(Chosen { union, variant }) = chosen {
@@ -74,7 +79,7 @@ impl Reader<'_> {
             // Another word for the tag is told of where it stands.
             let told = entries.iter().any(|entry| foreign::means(shape, union.tag, entry.key.text().unwrap_or_default()));
             if told {
-                self.broken.insert(path.to_string());
+                self.leave_out(path.to_string());
             } else {
                 self.broken(path, here.at, words::missing_tag(here, shape.name, union));
             }
@@ -128,8 +133,12 @@ impl Reader<'_> {
         stranger: &Entry,
         partial: &mut Partial,
     ) {
+        if self.is_full() {
+            return;
+        }
         let name = stranger.key.text().unwrap_or_default();
-        let Unknown { mut problem, meant } = foreign::unknown(here, shape, chosen, stranger);
+        let free = partial.free.get_or_insert_with(|| foreign::free(here, shape, chosen));
+        let Unknown { mut problem, meant } = foreign::unknown(here, shape, chosen, stranger, free);
         if let (Code::MisplacedField, Some(chosen)) = (problem.code, chosen)
             && let Some(Entry { value, .. }) = entry(here.node.entries(), chosen.union.tag)
         {
@@ -139,7 +148,7 @@ impl Reader<'_> {
         }
         if let Some(meant) = meant {
             // What it was meant to be is neither missing nor absent.
-            self.broken.insert(here.path.key(meant).to_string());
+            self.leave_out(here.path.key(meant).to_string());
             partial.meant.push(meant);
         }
         self.add(stranger.key.span, Problem { path: here.path.key(name).to_string(), ..problem });
@@ -149,8 +158,12 @@ impl Reader<'_> {
     fn all_there(&mut self, here: Here<'_>, entries: &[Entry], shape: &'static Struct, thing: &str, partial: &mut Partial) {
         let required = shape.fields.iter().filter(|field| field.required());
         let absent: Vec<_> = required.filter(|field| entry(entries, field.name).is_none()).collect();
+        if !absent.is_empty() && self.is_full() {
+            partial.whole = false;
+            return;
+        }
         for field in &absent {
-            self.broken.insert(here.path.key(field.name).to_string());
+            self.leave_out(here.path.key(field.name).to_string());
             match stand_in(shape, field) {
                 Some(value) => drop(partial.values.insert(field.name.to_owned(), value)),
                 None => partial.whole = false,
@@ -176,7 +189,7 @@ impl Reader<'_> {
             Some(Entry { key, value }) => self.value(Here { node: value, at: key.span, path }, &Shape::Struct(variant.fields)),
             None if variant.fields.fields.iter().any(Field::required) => {
                 if partial.meant.contains(&content) {
-                    self.broken.insert(path.to_string());
+                    self.leave_out(path.to_string());
                 } else {
                     self.broken(path, here.at, words::missing_content(here, shape.name, content, variant));
                 }

@@ -8,11 +8,12 @@ fn at(line: u64, column: u64, width: u64) -> Place {
     Place { file: String::new(), line, column, end_line: line, end_column: column + width }
 }
 
-fn within(file: &str, place: Place) -> Place {
-    Place { file: file.to_owned(), ..place }
+fn within(file: &str, mut place: Place) -> Place {
+    place.file = file.to_owned();
+    place
 }
 
-fn check(problems: &[Problem], sources: &[(&str, &str)], expected: Expect) {
+fn check(problems: &[Problem], sources: &[(&str, &str)], expected: &Expect) {
     let sources: Vec<_> = sources.iter().map(|(name, text)| Source { name, text }).collect();
     expected.assert_eq(&render(problems, &sources, false));
 }
@@ -29,7 +30,7 @@ fn a_problem_shows_its_line_and_the_way_out() {
     check(
         &[problem],
         &[("shop.yaml", SHOP)],
-        expect![[r#"
+        &expect![[r#"
         error[unknown_field]: `imgae` is no field of `service`
          --> shop.yaml:5:5
           |
@@ -48,7 +49,7 @@ fn problems_stand_apart_and_warnings_say_so() {
     check(
         &[one, two],
         &[("shop.yaml", SHOP)],
-        expect![[r#"
+        &expect![[r#"
         error: one
          --> shop.yaml:2:13
           |
@@ -75,7 +76,7 @@ fn related_places_are_shown_in_their_files() {
     check(
         &[problem.fix("take another one")],
         &[("a.yaml", "version: v1\n"), ("b.yaml", SHOP)],
-        expect![[r#"
+        &expect![[r#"
         error[clash]: port 80 is taken
          --> b.yaml:8:15
           |
@@ -107,7 +108,7 @@ fn a_problem_without_text_names_its_path() {
     check(
         &[first, second, third, Problem::at("", "all of it")],
         &[],
-        expect![[r#"
+        &expect![[r#"
         error[contradiction]: `max` is less than `min`
         --> services.web.scale
          = note: expected more
@@ -130,7 +131,7 @@ fn places_that_are_not_there_are_shown_nearby() {
     check(
         &[problem(at(1, 1, 0))],
         &[("empty.yaml", "")],
-        expect![[r#"
+        &expect![[r#"
         error: there is nothing here
          --> empty.yaml:1:1
           |
@@ -142,7 +143,7 @@ fn places_that_are_not_there_are_shown_nearby() {
     check(
         &beyond,
         &[("short.yaml", "a: 1\r\nb: {\n}")],
-        expect![[r#"
+        &expect![[r#"
         error: there is nothing here
          --> short.yaml:1:5
           |
@@ -170,7 +171,7 @@ fn tabs_and_wide_characters_keep_the_caret_in_place() {
     check(
         &[problem(1, 5, 2), problem(2, 7, 1)],
         &[("a.yaml", "\ta: xx\n名前: 値 e\u{301}\n")],
-        expect![[r#"
+        &expect![[r#"
         error: here
          --> a.yaml:1:5
           |
@@ -192,9 +193,9 @@ fn nothing_in_a_file_or_a_message_steers_the_terminal() {
     let problem = Problem { place: within("\u{1b}c.yaml", at(1, 19, 1)), ..Problem::at("", "no \u{1b}]0;x\u{7}\nerror: more") };
     let problem = problem.label("\u{1b}[2J").fix("\u{9b}31m\nhelp: none");
     check(
-        &[problem.clone()],
+        std::slice::from_ref(&problem),
         &[("\u{1b}c.yaml", text)],
-        expect![[r#"
+        &expect![[r#"
         error: no ␛]0;x␇␊error: more
          --> ␛c.yaml:1:19
           |
@@ -219,7 +220,7 @@ fn long_lines_are_cut_around_the_place() {
     check(
         &[problem(at(1, column, 5)), problem(at(1, 4, 1000)), problem(at(1, 1019, 1))],
         &[("a.yaml", &text)],
-        expect![[r#"
+        &expect![[r#"
         error: here
          --> a.yaml:1:507
           |
@@ -249,17 +250,17 @@ fn of_a_line_without_end_only_the_place_is_said() {
     check(
         &[problem],
         &[("a.yaml", &text)],
-        expect![[r#"
-        error: here
-         --> 2:20001
-          |
-         ::: a.yaml:1:4
-          |
-        1 | a: 1
-          |    - the first one is here
-          |
-          = note: and another (2:5)
-    "#]],
+        &expect![[r#"
+            error: here
+             --> a.yaml:2:20001
+              |
+             ::: a.yaml:1:4
+              |
+            1 | a: 1
+              |    - the first one is here
+              |
+              = note: and another (a.yaml:2:5)
+        "#]],
     );
 }
 
