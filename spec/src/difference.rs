@@ -51,7 +51,7 @@ pub struct Consequence {
     pub other_reference: bool,
 }
 
-/// Returns what `after` would change. `running` says how many replicas a service has now.
+/// Returns what `after` would change. `running` says how many replicas a service that is there has, or is about to have.
 pub fn services(before: Option<&Manifest>, after: &Manifest, running: impl Fn(&str) -> u32) -> BTreeMap<String, ServiceChange> {
     let old = |name: &str| before.and_then(|before| before.services.get(name));
     let kept = after.services.iter().map(|(name, new)| (name.to_string(), change(old(name), new, running(name))));
@@ -103,6 +103,13 @@ fn compare(before: Option<&Value>, after: Option<&Value>, path: Path<'_>, change
             let longest = before.len().max(after.len());
             (0..longest).for_each(|index| compare(before.get(index), after.get(index), path.index(index), changes));
         }
+        // What comes or goes whole is told by its fields too.
+        (None, Some(Value::Object(fields))) if !fields.is_empty() => {
+            fields.iter().for_each(|(key, value)| compare(None, Some(value), path.key(key), changes));
+        }
+        (Some(Value::Object(fields)), None) if !fields.is_empty() => {
+            fields.iter().for_each(|(key, value)| compare(Some(value), None, path.key(key), changes));
+        }
         (before, after) => {
             changes.push(FieldChange { path: path.to_string(), before: before.cloned(), after: after.cloned() });
         }
@@ -153,7 +160,7 @@ mod tests {
         );
         assert_eq!(
             told(two, "{image: {name: a}, env: {A: b}, scale: {mode: fixed, replicas: 1}}", 2),
-            "env - {\"A\":\"b\"}, scale.replicas 2 1; 1 replica stopped, 1 replica replaced"
+            "env.A - \"b\", scale.replicas 2 1; 1 replica stopped, 1 replica replaced"
         );
         let endpoint = |path: &str| {
             format!("{{image: {{name: a}}, endpoints: [{{name: e, protocol: http, port: 80, path: {path}, expose: public}}]}}")

@@ -12,13 +12,13 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use spec::kind::Deployment;
+use spec::kind::{Deployment, Service};
 use spec::kind::deployment::RETRY_AT;
-use spec::manifest::{self, Checked, Manifest};
+use spec::manifest::{self, Checked, Label, Manifest};
 use spec::plan::Writer;
 use spec::problem::Problem;
 use spec::view::Item;
-use spec::{Key, Kind, Object, Spec, Write, difference};
+use spec::{Key, Kind, Name, Object, Spec, Write, difference};
 use store::{Op, Transaction};
 
 use super::answer::Refusal;
@@ -199,13 +199,12 @@ fn plan(api: &Api, manifest: &Manifest, current: Option<&Object>) -> Planned {
     }
 }
 
-/// Counts the replicas that a service has, whatever their state.
-fn running(api: &Api, deployment: &str, service: &str) -> u32 {
-    let of = format!("{deployment}/{service}/");
-    let snapshot = api.state.store.snapshot();
-    let replica =
-        |object: &&Arc<Object>| object.key.kind == Kind::Replica && !object.deleting && object.key.name.as_str().starts_with(&of);
-    snapshot.objects.iter().filter(replica).count() as u32
+/// Returns how many replicas a service is to have by now: those that come or go in a rollout are not counted twice.
+fn running(api: &Api, deployment: &Label, service: &str) -> u32 {
+    let name = deployment.parse::<Name>().and_then(|deployment| deployment.child(service));
+    let object = name.ok().and_then(|name| api.state.store.get(&Key::new(Kind::Service, name)));
+    let service = object.as_deref().and_then(Item::<Service>::of);
+    service.map_or(0, |service| service.status.map_or_else(|| service.spec.replicas(), |status| status.desired))
 }
 
 /// Returns the labels of a Deployment that is sent again as it is while it does not serve: its sender wants what failed to be
