@@ -42,8 +42,11 @@ fn meaning(place: &Place) -> String {
     let mut parts: Vec<String> = place.doc.paragraphs.iter().map(|paragraph| cell(paragraph)).collect();
     parts.extend(words(place));
     let addition = place.section().is_none() && !place.parent.section.is_empty();
-    let marks: Vec<&str> =
-        [(addition, ADDITION), (place.doc.unbuilt, unbuilt(place))].iter().filter(|(there, _)| *there).map(|(_, mark)| *mark).collect();
+    let marks: Vec<&str> = [(addition, ADDITION), (place.doc.unbuilt, unbuilt(place))]
+        .iter()
+        .filter(|(there, _)| *there)
+        .map(|(_, mark)| *mark)
+        .collect();
     if !marks.is_empty() {
         parts.push(marks.join(" "));
     }
@@ -55,7 +58,9 @@ fn meaning(place: &Place) -> String {
 
 fn unbuilt(place: &Place) -> &'static str {
     match place.kind {
-        PlaceKind::Field(field) if field.default.is_some_and(|default| default().is_boolean() || default().is_number()) => ONLY_DEFAULT,
+        PlaceKind::Field(field) if field.default.is_some_and(|default| default().is_boolean() || default().is_number()) => {
+            ONLY_DEFAULT
+        }
         _ => UNBUILT,
     }
 }
