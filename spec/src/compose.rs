@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 
 use crate::manifest::{self, Label, Manifest, Version};
 use crate::problem::{Code, Problem};
-use crate::yaml::{self, Content, Node};
+use crate::yaml::{self, Content, MAX_BYTES, Node};
 
 use at::At;
 use names::Names;
@@ -148,6 +148,17 @@ impl<'a> Import<'a> {
         self.variables.tell(&mut self.notes);
         let manifest = Manifest { version: Version::V1, deployment: self.deployment, services };
         let errors: Vec<_> = manifest::validate(&manifest).into_iter().filter(Problem::is_error).collect();
-        if errors.is_empty() { Ok(Imported { manifest, notes: self.notes.finish() }) } else { Err(errors) }
+        match too_long(&manifest) {
+            _ if !errors.is_empty() => Err(errors),
+            Some(problem) => Err(vec![problem]),
+            None => Ok(Imported { manifest, notes: self.notes.finish() }),
+        }
     }
+}
+
+/// A short list of ports or words may stand for a manifest that is longer than any that is read.
+fn too_long(manifest: &Manifest) -> Option<Problem> {
+    let length = crate::format::print(manifest).len();
+    let message = format!("the manifest would have {length} bytes; at most {MAX_BYTES} are read");
+    (length > MAX_BYTES).then(|| Problem::at("", message).code(Code::Limit).fix("make it several deployments"))
 }

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use render::{render, summary};
+pub use render::{is_harmful, render, summary};
 
 /// One mistake in a manifest, or a doubt about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

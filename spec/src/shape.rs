@@ -86,6 +86,8 @@ pub struct Choice {
 pub struct Word {
     pub name: &'static str,
     pub doc: &'static [&'static str],
+    /// Its doc says so.
+    pub unbuilt: bool,
 }
 
 /// A mapping whose keys are the user's.
@@ -108,6 +110,7 @@ pub struct Struct {
 pub struct Field {
     pub name: &'static str,
     pub doc: &'static [&'static str],
+    pub unbuilt: bool,
     pub shape: &'static Shape,
     /// The value that stands for absence; `None` when the field is required.
     pub default: Option<fn() -> Value>,
@@ -130,6 +133,7 @@ pub struct Union {
 pub struct Variant {
     pub name: &'static str,
     pub doc: &'static [&'static str],
+    pub unbuilt: bool,
     pub fields: &'static Struct,
 }
 

@@ -3,10 +3,17 @@
 /// Returns the one of `names` that was probably meant by `text`.
 pub(crate) fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let text = plain(text);
-    let length = text.chars().count();
+    let (length, own) = (text.chars().count(), letters(&text));
     let most = if length > 1 { (length.min(30) / 3).max(1) } else { 0 };
-    let near = names.filter_map(|name| Some((distance(&text, &plain(name), most)?, name)));
+    // Each letter that a name does not have is one to change.
+    let possible = |name: &&str| (own & !letters(name)).count_ones() as usize <= most;
+    let near = names.filter(possible).filter_map(|name| Some((distance(&text, &plain(name), most)?, name)));
     near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+}
+
+/// Returns a bit for each letter of a text, which some share.
+fn letters(text: &str) -> u64 {
+    text.chars().fold(0, |bits, c| bits | 1 << (u32::from(c.to_ascii_lowercase()) & 63))
 }
 
 fn distance(text: &str, name: &str, most: usize) -> Option<usize> {
@@ -14,7 +21,12 @@ fn distance(text: &str, name: &str, most: usize) -> Option<usize> {
         return Some(0);
     }
     let short = text.len().abs_diff(name.len()) <= most;
-    short.then(|| strsim::damerau_levenshtein(text, name)).filter(|distance| *distance <= most)
+    short.then(|| strsim::osa_distance(text, name)).filter(|distance| *distance <= most)
+}
+
+/// Two names are the same but for case and the way they join words: `targetPort` and `target_port`.
+pub(crate) fn alike(one: &str, other: &str) -> bool {
+    plain(one) == plain(other)
 }
 
 /// Case and the ways to join words make no difference.

@@ -13,7 +13,7 @@ mod lines;
 mod path;
 mod plain;
 
-pub use build::{MAX_BYTES, MAX_DEPTH, MAX_NODES, parse};
+pub use build::{MAX_BYTES, MAX_DEPTH, MAX_NODES, parse, parse_without_comments};
 pub use lines::{Lines, Position};
 pub use path::Path;
 pub(crate) use path::Steps;

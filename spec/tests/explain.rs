@@ -199,45 +199,45 @@ fn nothing_explains_the_language() {
     check(
         "",
         &expect![[r#"
-        The manifest
-          A whole manifest: one deployment, in one file.
+            The manifest
+              A whole manifest: one deployment, in one file.
 
-          Fields:
-            version     Required. Version of the language.
-            deployment  Required. Name of the deployment, unique on the servers it runs on.
-            services    Required. The services by name: 1 to 1024, with at most 2000 replicas in all.
+              Fields:
+                version     Required. Version of the language.
+                deployment  Required. Name of the deployment, unique on the servers it runs on.
+                services    Required. The services by name: 1 to 1024, with at most 2000 replicas in all.
 
-          Fields of a service (services.<name>):
-            rtype          What kind of work it is.
-            image          Required. The image its containers are made from.
-            command        What runs instead of the image's own command.
-            schedule       When it runs, in the five fields of cron: minute, hour, day of the month, month,
-                           day of the week. Not run by this version yet.
-            timezone       The time zone of `schedule`, by its name in the IANA database. Not run by this
-                           version yet.
-            concurrency    What happens when a run is due while an earlier one has not ended; goes with
-                           `rtype: job` and `rtype: cron`. Not run by this version yet.
-            timeout        Longest time one run may take; it is then ended, and has failed. Not run by this
-                           version yet.
-            retries        How often a failed run is tried again, with backoff; goes with `rtype: job` and
-                           `rtype: cron`. Not run by this version yet.
-            env            Environment variables by name.
-            resources      Upper bounds of what each replica may use.
-            volumes        Files that outlive containers, and files of the node. Not run by this version
-                           yet.
-            network        The networks it is in, and who may join it.
-            depends        Services that must be there before it starts. Not run by this version yet.
-            init           What runs before each start.
-            endpoints      Where traffic is bound.
-            health         How to find out whether it serves.
-            scale          How many replicas there are; goes with `rtype: service`.
-            rollout        How a change reaches the replicas; goes with `rtype: service`.
-            errors         What follows failures.
-            on_disconnect  What becomes of a replica on a node that the server cannot reach; goes with
-                           `rtype: service`.
+              Fields of a service (services.<name>):
+                rtype          What kind of work it is.
+                image          Required. The image its containers are made from.
+                command        What runs instead of the image's own command.
+                schedule       When it runs, in the five fields of cron: minute, hour, day of the month, month,
+                               day of the week. Not run by this version yet.
+                timezone       The time zone of `schedule`, by its name in the IANA database. Not run by this
+                               version yet.
+                concurrency    What happens when a run is due while an earlier one has not ended; goes with
+                               `rtype: job` and `rtype: cron`. Not run by this version yet.
+                timeout        Longest time one run may take; it is then ended, and has failed. Not run by this
+                               version yet.
+                retries        How often a failed run is tried again, with backoff; goes with `rtype: job` and
+                               `rtype: cron`. Not run by this version yet.
+                env            Environment variables by name.
+                resources      Upper bounds of what each replica may use.
+                volumes        Files that outlive containers, and files of the node. Not run by this version
+                               yet.
+                network        The networks it is in, and who may join it.
+                depends        Services that must be there before it starts. Not run by this version yet.
+                init           What runs before each start.
+                endpoints      Where traffic is bound.
+                health         How to find out whether it serves; goes with `rtype: service`.
+                scale          How many replicas there are; goes with `rtype: service`.
+                rollout        How a change reaches the replicas; goes with `rtype: service`.
+                errors         What follows failures.
+                on_disconnect  What becomes of a replica on a node that the server cannot reach; goes with
+                               `rtype: service`.
 
-          `stead explain endpoints.protocol` explains one of them.
-    "#]],
+              `stead explain endpoints.protocol` explains one of them.
+        "#]],
     );
 }
 

@@ -111,7 +111,7 @@ impl<'a> Import<'a> {
         if name.starts_with("x-") {
             return self.notes.leave_out(at, "extension fields are for other tools");
         }
-        match nearest(name, known) {
+        match if self.notes.is_full() { None } else { nearest(name, known) } {
             Some(near) => self.notes.leave_out_with(at, "Compose has no such field here", format!("did you mean `{near}`?")),
             None => self.notes.leave_out(at, "Compose has no such field here"),
         }

@@ -1,5 +1,7 @@
 //! `${NAME}` in the values of a compose file, which are filled in from the environment of whoever runs Compose.
 
+use std::collections::BTreeSet;
+
 /// A text with its defaults filled in.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Filled {
@@ -9,6 +11,8 @@ pub(super) struct Filled {
     pub(super) defaults: Vec<(String, String)>,
     /// Variables without a default.
     pub(super) unset: Vec<String>,
+    /// The same, to be found quickly.
+    named: BTreeSet<String>,
     /// Something begins like a variable and is none; it was kept as it stands.
     pub(super) odd: bool,
 }
@@ -87,7 +91,7 @@ impl Filled {
 
     fn unset(&mut self, name: &str) {
         self.text.push_str(&format!("${{{name}}}"));
-        if !self.unset.iter().any(|there| there == name) {
+        if self.named.insert(name.to_owned()) {
             self.unset.push(name.to_owned());
         }
     }

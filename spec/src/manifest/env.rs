@@ -40,11 +40,13 @@ pub enum EnvValue {
 
 const A_VALUE: &str = "a text, $E:NAME or $S:NAME, where NAME has letters, digits and `_`";
 
+const A_REFERENCE: &str = "a reference: `$E:` or `$S:`, and a name of letters, digits and `_` that begins with no digit";
+
 impl FromStr for EnvValue {
     type Err = BadValue;
 
     fn from_str(text: &str) -> Result<EnvValue, BadValue> {
-        let bad = |_| BadValue::new(text, A_VALUE);
+        let bad = |_| BadValue::new(text, A_REFERENCE);
         match text.split_at_checked(3) {
             Some(("$E:", name)) => name.parse().map(EnvValue::FromNode).map_err(bad),
             Some(("$S:", name)) => name.parse().map(EnvValue::Secret).map_err(bad),

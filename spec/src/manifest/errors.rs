@@ -10,7 +10,7 @@ model! {
         ///
         /// Example: `on_init_failure: {action: backoff}`
         on_init_failure: OnInitFailure = OnInitFailure::default(),
-        /// When the container's process ends by itself.
+        /// When the container's process ends by itself; goes with `rtype: service`.
         ///
         /// Example: `on_panic: {action: restart}`
         on_panic: OnPanic = OnPanic::default(),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::text::ipv6;
+use super::text::{ipv6, is_port, port};
 use crate::shape::{model, scalar};
 use crate::units::BadValue;
 
@@ -110,9 +110,8 @@ fn is_host(text: &str) -> bool {
         _ => (text, None),
     };
     let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let port_fits = |port: &str| !port.starts_with(['0', '+']) && port.parse::<u16>().is_ok();
     let name_fits = address.map_or_else(|| name.split('.').all(is_label), |address| address.parse::<Ipv6Addr>().is_ok());
-    name_fits && port.is_none_or(port_fits)
+    name_fits && port.is_none_or(is_port)
 }
 
 fn is_label(label: &str) -> bool {
@@ -148,7 +147,7 @@ scalar! {
         // With a host, with a first part that cannot be one, or in one part.
         r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+",
         r"|\[(?:", ipv6!(), r")\]|(?=[^/]*:)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?|localhost)",
-        r"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?/",
+        r"(?::", port!(), r")?/",
         r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*",
         r"|[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)+",
         r"|[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)",

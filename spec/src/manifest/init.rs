@@ -68,7 +68,7 @@ model! {
     /// Inputs of `init.wait_http`.
     #[section("14")]
     pub struct WaitHttp {
-        /// What is asked for, until it answers as expected.
+        /// What is asked for, until it answers as expected. `https://` is not built yet.
         ///
         /// Example: `url: http://api.global:8080/healthz`
         url: HttpUrl,

@@ -1,8 +1,13 @@
 //! Finds the places of problems that others than the checks have: those know paths, not texts.
 
+use std::borrow::Cow;
+
 use super::read::place;
 use crate::problem::Problem;
 use crate::yaml::{self, Content, Lines, Node, Span, shown};
+
+/// Longest key that is certain to be shown whole, in bytes.
+const KEY_MAX: usize = 32;
 
 /// Gives each problem without a place the one its path has in `text`; of a path that ends early there, the last that is there.
 pub fn locate(text: &str, problems: &mut [Problem]) {
@@ -21,7 +26,10 @@ fn find(root: &Node, path: &str) -> Span {
             Content::Mapping { entries, .. } => {
                 // The longest, since a key of the user's may hold what parts keys.
                 let fits = entries.iter().filter_map(|entry| {
-                    let key = shown(entry.key.text()?);
+                    let key = entry.key.text()?;
+                    // Few keys are shown otherwise than they are, and there may be many keys.
+                    let as_is = key.len() <= KEY_MAX && !key.contains(char::is_control);
+                    let key = if as_is { Cow::Borrowed(key) } else { Cow::Owned(shown(key)) };
                     let behind = rest.strip_prefix(&*key).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']))?;
                     Some((entry, behind))
                 });

@@ -2,6 +2,7 @@
 //!
 //! What is wrong is left out, so that the rest can still be checked; [`Reading::broken`] says what that is.
 
+mod direct;
 mod foreign;
 mod instead;
 mod scalar;
@@ -33,6 +34,8 @@ pub struct Reading {
     pub broken: BTreeSet<String>,
     /// Of lists of which items were left out: where those that are left stand in the text.
     left: BTreeMap<String, Vec<usize>>,
+    /// Something may be said that this version cannot run.
+    pub(super) names_unbuilt: bool,
 }
 
 impl Reading {
@@ -48,13 +51,17 @@ impl Reading {
 /// Reads a manifest, of which only the types are checked.
 pub fn read(text: &str) -> Reading {
     let mut reader = Reader::new(text);
-    let document = match yaml::parse(text) {
+    let document = match yaml::parse_without_comments(text) {
         Ok(document) => document,
         Err(fault) => {
             reader.fault(fault);
             return reader.reading(None, None);
         }
     };
+    if let Some(right) = document.root.as_ref().and_then(direct::manifest) {
+        let names_unbuilt = right.names_unbuilt;
+        return Reading { names_unbuilt, ..reader.reading(Some(document), Some(right.manifest)) };
+    }
     let value = match &document.root {
         Some(root) if !root.is_null() => reader.value(Here::root(root), &Manifest::SHAPE),
         _ => {
@@ -120,7 +127,8 @@ impl<'a> Reader<'a> {
     }
 
     fn reading(self, document: Option<Document>, manifest: Option<Manifest>) -> Reading {
-        Reading { document, manifest, problems: self.problems, more: self.more, broken: self.broken, left: self.left }
+        let Reader { problems, more, broken, left, .. } = self;
+        Reading { document, manifest, problems, more, broken, left, names_unbuilt: true }
     }
 
     /// Tells of a text that is no YAML.
@@ -208,8 +216,13 @@ impl<'a> Reader<'a> {
 
     fn map(&mut self, here: Here<'_>, entries: &[Entry], map: &crate::shape::Map) -> Value {
         let mut values = Map::new();
+        let mut before = None;
         for Entry { key, value } in entries {
             let name = key.text().unwrap_or_default();
+            if before.is_some_and(Node::is_null) && is_stray(name, value, map) {
+                continue;
+            }
+            before = Some(value);
             let path = here.path.key(name);
             let bad = (map.key.check)(name).err();
             let is_good = bad.is_none();
@@ -217,11 +230,20 @@ impl<'a> Reader<'a> {
                 self.broken(path, key.span, words::bad_key(name, why, map));
             }
             // What a bad name is given to is looked at too, and left out.
-            let value = if name == "<<" { None } else { self.value(Here { node: value, at: key.span, path }, map.value) };
+            let value =
+                if name == structure::MERGE { None } else { self.value(Here { node: value, at: key.span, path }, map.value) };
             values.extend(value.filter(|_| is_good).map(|value| (name.to_owned(), value)));
         }
         Value::Object(values)
     }
+}
+
+/// A field of what stands before it, and not indented as such: one mistake, of which is told there.
+fn is_stray(name: &str, value: &Node, map: &crate::shape::Map) -> bool {
+    let is_field = |inner: &crate::shape::Struct| inner.field(name).is_some();
+    let has_fields =
+        |inner: &crate::shape::Struct| inner.fields.iter().any(|field| field.required() && value.get(field.name).is_some());
+    map.value.inner().is_some_and(|inner| is_field(inner) && !has_fields(inner))
 }
 
 /// Returns the place of a mapping's first key, which stands for it; of anything else, its beginning.

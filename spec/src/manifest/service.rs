@@ -102,7 +102,7 @@ model! {
         ///
         /// Example: `endpoints: [{name: http, protocol: http, port: 80, target: 8080, expose: public}]`
         endpoints: Vec<Endpoint> = Vec::new(),
-        /// How to find out whether it serves.
+        /// How to find out whether it serves; goes with `rtype: service`.
         ///
         /// Default: with an endpoint, whether its port accepts, which gates traffic and restarts nothing; without one, that it has run
         /// for half a second.

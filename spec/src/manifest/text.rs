@@ -1,6 +1,6 @@
 //! Texts of a certain form: names, paths, hosts.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::shape::scalar;
 
@@ -75,21 +75,48 @@ macro_rules! ipv6 {
 }
 pub(super) use ipv6;
 
+/// The expression of a port from 1 to 65535.
+macro_rules! port {
+    () => {
+        "(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+    };
+}
+pub(super) use port;
+
+/// The expression of a host's name as others may write it, or of an address of IPv4.
+macro_rules! name_of_host {
+    () => {
+        "[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\\.[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)*"
+    };
+}
+
 scalar! {
     /// A host's name or address.
     pub struct Host: "host", expected "a host name such as db.global, or an IP address",
-    pattern concat!(
-        "^(?=.{1,253}$)(?:[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\\.[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)*|",
-        ipv6!(), ")$"
-    ),
+    pattern concat!("^(?=.{1,253}$)(?:", name_of_host!(), "|", ipv6!(), ")$"),
     check is_host;
 }
 
 scalar! {
-    /// A URL of plain HTTP (RFC 9110, section 4.2.1).
-    pub struct HttpUrl: "http URL", expected "a URL that begins with http://, such as http://api.global:8080/healthz",
-    pattern "^http://[A-Za-z0-9\\[][!-~]*$",
+    /// A URL of HTTP (RFC 9110, sections 4.2.1 and 4.2.2), without userinfo.
+    pub struct HttpUrl: "http URL", expected "a URL of a host, a port from 1 to 65535 and a path, such as http://api.global:8080/healthz",
+    pattern concat!(
+        "^https?://(?:(?=[^/?:]{1,253}(?:[/?:]|$))", name_of_host!(), "|\\[(?:", ipv6!(), ")\\])(?::", port!(), ")?",
+        r#"(?:[/?](?:[!$-;=?-Z_a-z~\[\]])*)?$"#
+    ),
     check is_http_url;
+}
+
+impl HttpUrl {
+    pub fn is_tls(&self) -> bool {
+        self.starts_with("https:")
+    }
+
+    /// Returns the host without the brackets around an address.
+    pub fn host(&self) -> &str {
+        let (host, _) = authority(self).unwrap_or_default();
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
 }
 
 fn is_label(text: &str) -> bool {
@@ -102,11 +129,15 @@ fn is_host_name(text: &str) -> bool {
 }
 
 fn is_host(text: &str) -> bool {
+    is_name_of_host(text) || text.parse::<IpAddr>().is_ok()
+}
+
+fn is_name_of_host(text: &str) -> bool {
     let label = |label: &str| {
         let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
         !label.is_empty() && label.bytes().all(inner) && !label.starts_with(['-', '_']) && !label.ends_with(['-', '_'])
     };
-    (1..=253).contains(&text.len()) && (text.split('.').all(label) || text.parse::<IpAddr>().is_ok())
+    (1..=253).contains(&text.len()) && text.split('.').all(label)
 }
 
 fn is_path_prefix(text: &str) -> bool {
@@ -121,6 +152,58 @@ fn is_path_prefix(text: &str) -> bool {
 }
 
 fn is_http_url(text: &str) -> bool {
-    let rest = text.strip_prefix("http://").unwrap_or_default();
-    rest.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'[') && rest.bytes().all(|b| b.is_ascii_graphic())
+    let Some((host, rest)) = authority(text) else { return false };
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host_fits = address.map_or_else(|| is_name_of_host(host), |address| address.parse::<Ipv6Addr>().is_ok());
+    let (port, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let port_fits = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+    host_fits && port_fits && target.bytes().all(|b| b.is_ascii_graphic() && !br##""#<>\^`{|}"##.contains(&b))
+}
+
+/// Splits a URL of HTTP into its host and what is behind that.
+fn authority(text: &str) -> Option<(&str, &str)> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
+    let end = match rest.starts_with('[') {
+        true => rest.find(']')? + 1,
+        false => rest.find([':', '/', '?']).unwrap_or(rest.len()),
+    };
+    Some(rest.split_at(end))
+}
+
+/// A port from 1 to 65535, as [`port`] has it.
+pub(super) fn is_port(text: &str) -> bool {
+    !text.starts_with(['0', '+']) && text.parse::<u16>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_a_host_and_may_have_a_port_and_a_path() {
+        for (text, host) in [
+            ("http://api.global:8080/healthz", "api.global"),
+            ("http://api", "api"),
+            ("http://10.0.0.1:80?a=b", "10.0.0.1"),
+            ("https://[::1]:8443/", "::1"),
+        ] {
+            assert_eq!(text.parse::<HttpUrl>().map(|url| url.host().to_owned()), Ok(host.to_owned()));
+        }
+        for text in [
+            "",
+            "http://",
+            "http:///x",
+            "http://api:0",
+            "http://api:99999",
+            "http://api:http",
+            "http://me@api/",
+            "http://[::1",
+            "ftp://api",
+            "http://api/{x}",
+            "http://api/a b",
+            "http://api/#x",
+        ] {
+            assert!(text.parse::<HttpUrl>().is_err(), "{text}");
+        }
+    }
 }

@@ -5,34 +5,38 @@
 use serde_json::Value;
 
 use super::check::Findings;
-use super::{EnvValue, Expose, Manifest, Scale, Service};
+use super::{Action, EnvValue, Expose, Manifest, Scale, Service};
 use crate::problem::{Code, Problem};
-use crate::shape::{Model, Shape, Struct, is_unbuilt};
+use crate::shape::{Model, Shape, Struct};
 use crate::yaml::Path;
 
 /// Returns a problem for each part of the manifest that this version cannot run.
 pub fn unbuilt(manifest: &Manifest) -> Vec<Problem> {
     let mut findings = Findings::without_text();
-    tell(manifest, &mut |path, problem| findings.add(path, problem));
+    tell(manifest, true, &mut |path, problem| findings.add(path, problem));
     findings.finish()
 }
 
 /// Warns of each part of the manifest that this version cannot run.
 pub(super) fn warn(manifest: &Manifest, findings: &mut Findings<'_>) {
-    tell(manifest, &mut |path, problem| findings.add(path, problem.warning()));
+    let names_unbuilt = findings.names_unbuilt();
+    tell(manifest, names_unbuilt, &mut |path, problem| findings.add(path, problem.warning()));
 }
 
 type Tell<'a> = &'a mut dyn FnMut(Path<'_>, Problem);
 
-fn tell(manifest: &Manifest, tell: Tell<'_>) {
-    let value = serde_json::to_value(manifest).unwrap_or_default();
-    look(&value, &Manifest::SHAPE, Path::ROOT, tell);
+fn tell(manifest: &Manifest, names_unbuilt: bool, tell: Tell<'_>) {
+    if names_unbuilt {
+        let value = serde_json::to_value(manifest).unwrap_or_default();
+        look(&value, &Manifest::SHAPE, Path::ROOT, tell);
+    }
     for (name, service) in &manifest.services {
         let services = Path::ROOT.key("services");
         let here = services.key(name);
         adaptive(service, here, tell);
         internal(service, here, tell);
         secrets(service, here, tell);
+        tls_waits(service, here, tell);
     }
 }
 
@@ -43,9 +47,7 @@ fn problem(what: &str) -> Problem {
 
 fn look(value: &Value, shape: &Shape, path: Path<'_>, tell: Tell<'_>) {
     match (shape, value) {
-        (Shape::Choice(choice), Value::String(text))
-            if choice.words.iter().any(|word| word.name == text && is_unbuilt(word.doc)) =>
-        {
+        (Shape::Choice(choice), Value::String(text)) if choice.words.iter().any(|word| word.name == text && word.unbuilt) => {
             tell(path, problem(&format!("`{}: {text}`", path.name().unwrap_or_default())));
         }
         (Shape::List(of), Value::Array(items)) => {
@@ -62,7 +64,7 @@ fn look(value: &Value, shape: &Shape, path: Path<'_>, tell: Tell<'_>) {
 fn structure(fields: &serde_json::Map<String, Value>, shape: &Struct, path: Path<'_>, tell: Tell<'_>) {
     let variant = shape.union.and_then(|union| Some((union, union.variant(fields.get(union.tag)?.as_str()?)?)));
     if let Some((union, variant)) = variant {
-        if is_unbuilt(variant.doc) {
+        if variant.unbuilt {
             tell(path.key(union.tag), problem(&format!("`{}: {}`", union.tag, variant.name)));
         }
         match union.content {
@@ -77,8 +79,9 @@ fn structure(fields: &serde_json::Map<String, Value>, shape: &Struct, path: Path
     for field in shape.fields {
         let Some(value) = fields.get(field.name) else { continue };
         let here = path.key(field.name);
-        if is_unbuilt(field.doc) {
-            tell(here, problem(&format!("`{}`", field.name)));
+        if field.unbuilt {
+            let value = value.as_bool().map(|value| format!(": {value}")).unwrap_or_default();
+            tell(here, problem(&format!("`{}{value}`", field.name)));
         } else {
             look(value, field.shape, here, tell);
         }
@@ -110,5 +113,17 @@ fn secrets(service: &Service, here: Path<'_>, tell: Tell<'_>) {
     let env = here.key("env");
     for (name, _) in service.env.iter().filter(|(_, value)| matches!(value, EnvValue::Secret(_))) {
         tell(env.key(name), problem("`$S:`").fix("keep it in the node's environment file, and write `$E:`"));
+    }
+}
+
+fn tls_waits(service: &Service, here: Path<'_>, tell: Tell<'_>) {
+    let init = here.key("init");
+    let steps = init.key("steps");
+    for (index, step) in service.init.steps.iter().enumerate() {
+        if matches!(&step.action, Action::WaitHttp(wait) if wait.url.is_tls()) {
+            let step = steps.index(index);
+            let fix = "ask by http:// where it answers that too, or wait for its port with `init.wait_tcp`";
+            tell(step.key("with").key("url"), problem("waiting for a page over https").fix(fix));
+        }
     }
 }

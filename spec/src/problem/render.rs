@@ -8,6 +8,7 @@ use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer,
 
 use super::{Code, Place, Problem, Related, Severity};
 use crate::manifest::Source;
+pub use excerpt::is_harmful;
 use excerpt::{Excerpt, Mark, clean};
 
 /// Longer lines are cut around what is pointed at, in columns.

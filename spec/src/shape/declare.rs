@@ -64,7 +64,11 @@ macro_rules! model {
                 name: stringify!($name),
                 section: $section,
                 doc: &[$($doc),+],
-                words: &[$($crate::shape::Word { name: $text, doc: &[$($word_doc),+] }),+],
+                words: &[$($crate::shape::Word {
+                    name: $text,
+                    doc: &[$($word_doc),+],
+                    unbuilt: $crate::shape::is_unbuilt(&[$($word_doc),+]),
+                }),+],
             });
         }
     };
@@ -144,6 +148,7 @@ macro_rules! model {
                 variants: &[$($crate::shape::Variant {
                     name: $text,
                     doc: &[$($variant_doc),+],
+                    unbuilt: $crate::shape::is_unbuilt(&[$($variant_doc),+]),
                     fields: match <$type as $crate::shape::Model>::SHAPE {
                         $crate::shape::Shape::Struct(fields) => fields,
                         _ => panic!("a variant is a struct"),
@@ -173,6 +178,7 @@ macro_rules! model {
                 fields: &[$($crate::shape::Field {
                     name: stringify!($field),
                     doc: &[$($field_doc),+],
+                    unbuilt: $crate::shape::is_unbuilt(&[$($field_doc),+]),
                     shape: &<$type as $crate::shape::Model>::SHAPE,
                     default: $crate::shape::model!(@default ($type) $($default)?),
                 }),*],

@@ -25,8 +25,9 @@ enum Open {
 const UNBUILT: &str = "Unbuilt.";
 
 /// Returns whether a doc comment says that this version cannot run what it describes.
-pub fn is_unbuilt(lines: &[&str]) -> bool {
-    lines.iter().any(|line| line.trim() == UNBUILT)
+pub const fn is_unbuilt(lines: &[&str]) -> bool {
+    let [line, rest @ ..] = lines else { return false };
+    matches!(line.trim_ascii().as_bytes(), b"Unbuilt.") || is_unbuilt(rest)
 }
 
 impl Doc {

@@ -170,7 +170,7 @@ fn union(parent: &'static Struct, union: &'static Union, above: &Above<'_>, visi
         visitor(&place);
         path = place.path;
     }
-    for Variant { name, fields: inner, doc } in union.variants {
+    for Variant { name, fields: inner, doc, .. } in union.variants {
         let unbuilt = above.unbuilt || is_unbuilt(doc);
         fields(inner, &Above { path: &path, with: Some((union.tag, name)), unbuilt }, visitor);
     }

@@ -26,7 +26,7 @@ fn by_name(name: &str) -> BoxedStrategy<String> {
         "path of a request" => like("/[!-~]{0,12}"),
         "host name" => like("[a-z0-9]{1,6}(\\.[a-z0-9-]{1,6}){0,3}"),
         "host" => prop_oneof![3 => like("[A-Za-z0-9][A-Za-z0-9_-]{0,6}(\\.[A-Za-z0-9_-]{1,6}){0,3}"), 1 => address()].boxed(),
-        "http URL" => like("http://[a-z]{1,8}(\\.[a-z]{1,3})?(:[0-9]{2,4})?(/[!-~]{0,8})?"),
+        "http URL" => like("https?://([a-z]{1,8}(\\.[a-z]{1,3})?|\\[::1\\])(:[0-9]{2,5})?([/?][!-~]{0,8})?"),
         "image reference" => image(),
         "duration" => {
             prop_oneof![4 => like("[1-9][0-9]{0,2}(ms|s|m|h|d)"), 1 => like("([0-9]{1,9}(\\.[0-9]{1,3})?(ms|s|m|h|d)){1,5}")]

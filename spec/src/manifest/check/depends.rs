@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Findings, One, cycles};
 use crate::manifest::{Condition, Dependency, Manifest, Rtype, Scale, ServiceName};
 use crate::problem::{Code, Problem};
-use crate::words::{either, nearest, quoted};
+use crate::words::{either, quoted};
 use crate::yaml::Path;
 
 pub(super) fn check(manifest: &Manifest, findings: &mut Findings<'_>) {
@@ -38,19 +38,21 @@ pub(super) fn check(manifest: &Manifest, findings: &mut Findings<'_>) {
 /// A service that there is not. One that there is, and could not be read, is known.
 pub(super) fn unknown(manifest: &Manifest, name: &str, path: Path<'_>, findings: &mut Findings<'_>) {
     let services = Path::ROOT.key("services");
-    if !findings.is_said(services.key(name)) {
-        findings.add(path, no_service(manifest, name));
+    // To find out takes its time.
+    if findings.has_room() && !findings.is_said(services.key(name)) {
+        let problem = no_service(manifest, name, findings);
+        findings.add(path, problem);
     }
 }
 
 /// Most services that are listed where one is meant.
 const LISTED_MAX: usize = 8;
 
-fn no_service(manifest: &Manifest, name: &str) -> Problem {
+fn no_service(manifest: &Manifest, name: &str, findings: &Findings<'_>) -> Problem {
     let names = || manifest.services.keys().map(|name| &**name);
     let problem = Problem::at("", format!("there is no service `{name}` in this deployment")).code(Code::UnknownService);
-    let few = names().count() <= LISTED_MAX;
-    match nearest(name, names()) {
+    let few = manifest.services.len() <= LISTED_MAX;
+    match findings.nearest(name, names()) {
         Some(near) => problem.fix(format!("did you mean `{near}`?")),
         None if few => problem.fix(format!("name {}, or add `{name}` to the services", either(&quoted(names())))),
         None => problem.fix(format!("name one that there is, or add `{name}` to the services")),
@@ -116,7 +118,8 @@ fn no_health(target: One<'_>, findings: &Findings<'_>) -> Option<Problem> {
     })
 }
 
-fn may_be_none(target: One<'_>, findings: &Findings<'_>) -> Option<Problem> {
+/// A service that need not have a replica.
+pub(super) fn may_be_none(target: One<'_>, findings: &Findings<'_>) -> Option<Problem> {
     let (field, has) = match target.service.scale.as_ref()? {
         Scale::Adaptive(adaptive) if adaptive.min == 0 => ("min", "may have"),
         Scale::Fixed(fixed) if fixed.replicas == 0 => ("replicas", "has"),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Source;
 use crate::manifest::read::{PROBLEMS_MAX, Reading, place};
 use crate::problem::{Code, Place, Problem, Related};
+use crate::words::nearest;
 use crate::yaml::{Lines, Node, Path, Span, Steps};
 
 /// Collects what is wrong with one manifest.
@@ -37,6 +38,22 @@ impl<'a> Findings<'a> {
 
     pub(in crate::manifest) fn without_text() -> Findings<'static> {
         Findings { file: "", text: None, problems: Vec::new(), more: false }
+    }
+
+    /// Something may be said that this version cannot run.
+    pub(in crate::manifest) fn names_unbuilt(&self) -> bool {
+        self.text.as_ref().is_none_or(|text| text.reading.names_unbuilt)
+    }
+
+    /// There is room for another error; else it is enough to know that there are more.
+    pub(super) fn has_room(&mut self) -> bool {
+        self.more |= self.problems.len() >= ROOM_MAX;
+        self.problems.len() < ROOM_MAX
+    }
+
+    /// Returns the name that was probably meant. To look for it takes its time, so only the first mistakes are worth it.
+    pub(super) fn nearest<'n>(&self, text: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+        if self.problems.len() < PROBLEMS_MAX { nearest(text, names) } else { None }
     }
 
     /// Adds what is wrong at a path; nothing, when it or a related place could not be read.

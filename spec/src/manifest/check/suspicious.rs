@@ -9,6 +9,7 @@ pub(super) fn check(one: One<'_>, findings: &mut Findings<'_>) {
     env(one, findings);
     command(one, findings);
     beside(one, findings);
+    paths(one, findings);
     overlays(one, findings);
 }
 
@@ -122,7 +123,27 @@ fn line(command: &CommandLine, path: Path<'_>, findings: &mut Findings<'_>) {
     };
     match command {
         CommandLine::Shell(text) => look(text, path),
+        CommandLine::Direct(args) if args.first().is_some_and(|arg| matches!(&**arg, "CMD" | "CMD-SHELL")) => {
+            let problem = doubt(format!("{} is Docker's word; here it is run as a program", quoted(&args[0])));
+            findings.add(path.index(0), problem.fix("leave it out; what a shell is to read, write as a text"));
+        }
         CommandLine::Direct(args) => args.iter().enumerate().for_each(|(index, arg)| look(arg, path.index(index))),
+    }
+}
+
+/// Patterns as other proxies have them.
+fn paths(One { service, here, .. }: One<'_>, findings: &mut Findings<'_>) {
+    let endpoints = here.key("endpoints");
+    for (index, endpoint) in service.endpoints.iter().enumerate() {
+        let mut segments = endpoint.path().split('/').skip(1);
+        let is_pattern = |segment: &&str| segment.contains('*') || segment.starts_with([':', '{']);
+        let Some(pattern) = segments.clone().find(is_pattern) else { continue };
+        let before: String =
+            segments.by_ref().take_while(|segment| !is_pattern(segment)).map(|segment| format!("/{segment}")).collect();
+        let before = if before.is_empty() { "/".to_owned() } else { before };
+        let problem = doubt(format!("paths have no patterns: {} stands for itself alone", quoted(pattern)));
+        let endpoint = endpoints.index(index);
+        findings.add(endpoint.key("path"), problem.fix(format!("write `path: {before}`, which takes all that is below")));
     }
 }
 

@@ -1,12 +1,12 @@
 //! Fields and words that the language does not have: what was meant by them.
 
 use super::Here;
-use super::structure::Chosen;
+use super::structure::{Chosen, MERGE};
 use super::words;
 use crate::manifest::{Manifest, Service};
 use crate::problem::{Code, Problem};
 use crate::shape::{Model, Shape, Struct};
-use crate::words::{either, nearest, quoted as all_quoted};
+use crate::words::{alike, either, nearest, quoted as all_quoted};
 use crate::yaml::{Entry, quoted};
 
 /// A field that the struct does not have, and the one that was meant by it.
@@ -15,9 +15,9 @@ pub(super) struct Unknown {
     pub(super) meant: Option<&'static str>,
 }
 
-/// Names that others use: in which struct, the name, the field that is meant by it, and the way out.
+/// Names that others use: in which struct, the name in any spelling, the field that is meant by it, and the way out.
 const FOREIGN: &[(&str, &str, &str, &str)] = &[
-    ("Manifest", "apiVersion", "version", "write `version: v1`; this is no manifest of Kubernetes"),
+    ("Manifest", "api_version", "version", "write `version: v1`; this is no manifest of Kubernetes"),
     ("Manifest", "kind", "", "leave it out; this is no manifest of Kubernetes"),
     ("Manifest", "metadata", "deployment", "write `deployment:` and the name"),
     ("Manifest", "name", "deployment", "write `deployment`"),
@@ -28,26 +28,38 @@ const FOREIGN: &[(&str, &str, &str, &str)] = &[
     ("Service", "build", "image", "Stead runs images: build one, and name it in `image`"),
     ("Service", "cmd", "command", "write `command: {args: […]}`"),
     ("Service", "container_name", "", "leave it out: containers are named after their service"),
+    ("Service", "containers", "image", "write each container as a service of its own, with its `image`"),
+    ("Service", "count", "scale", "write `scale: {mode: fixed, replicas: …}`"),
     ("Service", "cpu", "resources", "write `resources: {cpu: …}`"),
     ("Service", "cpus", "resources", "write `resources: {cpu: …}`"),
     ("Service", "cron", "schedule", "write `schedule`"),
     ("Service", "depends_on", "depends", "write `depends: [{service: …}]`"),
     ("Service", "deploy", "scale", "write `scale` and `resources`"),
     ("Service", "entrypoint", "command", "write `command: {entrypoint: […]}`"),
+    ("Service", "env_from", "env", "write `env: {NAME: $E:NAME}` for each variable"),
     ("Service", "env_file", "env", "write `env: {NAME: $E:NAME}`, and keep the values in the node's environment file"),
     ("Service", "environment", "env", "write `env`"),
     ("Service", "hostname", "", "leave it out: a service is found as `<name>.global`"),
     ("Service", "healthcheck", "health", "write `health`"),
+    ("Service", "image_pull_policy", "", "write it in `image`: `pull_policy: always`"),
+    ("Service", "init_containers", "init", "write `init: {steps: […]}`"),
     ("Service", "labels", "", "leave it out: the language has no labels"),
+    ("Service", "liveness_probe", "health", "write `health`"),
+    ("Service", "logging", "", "leave it out: Stead keeps the logs, and `stead logs` shows them"),
     ("Service", "mem_limit", "resources", "write `resources: {memory: …}`"),
     ("Service", "name", "", "leave it out: a service is called by its key"),
     ("Service", "networks", "network", "leave it out: all services of a deployment share a network"),
     ("Service", "ports", "endpoints", "write `endpoints: [{name: http, protocol: http, port: …, expose: public}]`"),
     ("Service", "readiness", "health", "write `health`"),
+    ("Service", "readiness_probe", "health", "write `health`"),
     ("Service", "replicas", "scale", "write `scale: {mode: fixed, replicas: …}`"),
     ("Service", "restart", "errors", "leave it out: services are restarted; `errors.on_panic` says otherwise"),
+    ("Service", "retry", "retries", "write `retries`"),
     ("Service", "secrets", "env", "write `env: {NAME: $S:NAME}`"),
+    ("Service", "startup_probe", "health", "write `health`, with `start_grace`"),
     ("Service", "type", "rtype", "write `rtype`"),
+    ("Service", "user", "", "leave it out: the image says which user runs"),
+    ("Service", "volume_mounts", "volumes", "write `volumes: [{name: …, target: …}]`"),
     ("Service", "working_dir", "command", "write `command: {workdir: …}`"),
     ("Image", "ref", "name", "write `name`"),
     ("Image", "repository", "name", "write `name`"),
@@ -57,17 +69,24 @@ const FOREIGN: &[(&str, &str, &str, &str)] = &[
     ("Endpoint", "hostname", "host", "write `host`"),
     ("Endpoint", "public", "expose", "write `expose: public`"),
     ("Endpoint", "published", "port", "write `port`"),
-    ("Endpoint", "targetPort", "target", "write `target`"),
     ("Endpoint", "target_port", "target", "write `target`"),
     ("Endpoint", "type", "protocol", "write `protocol`"),
+    ("Health", "cmd", "check", "write `check: {type: command, command: …}`"),
+    ("Health", "exec", "check", "write `check: {type: command, command: …}`"),
+    ("Health", "http", "check", "write `check: {type: http, path: …}`"),
+    ("Health", "http_get", "check", "write `check: {type: http, path: …}`"),
     ("Health", "initial_delay", "start_grace", "write `start_grace`"),
+    ("Health", "retry", "retries", "write `retries`"),
     ("Health", "start_period", "start_grace", "write `start_grace`"),
+    ("Health", "tcp", "check", "write `check: {type: tcp, port: …}`"),
+    ("Health", "tcp_socket", "check", "write `check: {type: tcp, port: …}`"),
     ("Health", "test", "check", "write `check: {type: command, command: …}`"),
     ("Health", "threshold", "retries", "write `retries`"),
     ("Check", "status", "", "write `expect_status`"),
     ("Check", "url", "", "write `port` and `path`: the check asks the replica itself"),
     ("Step", "command", "with", "write `with: {command: …}`"),
     ("Step", "name", "id", "write `id`"),
+    ("Step", "retries", "retry", "write `retry`"),
     ("Step", "run", "uses", "write `uses: init.run` and `with: {command: …}`"),
     ("Step", "type", "uses", "write `uses`"),
     ("Run", "cmd", "command", "write `command`"),
@@ -83,13 +102,16 @@ const FOREIGN: &[(&str, &str, &str, &str)] = &[
     ("Volume", "path", "target", "write `target`"),
     ("Volume", "source", "", "write `name` for a volume, or `bind` for a path of the node"),
     ("Resources", "limits", "", "write `cpu` and `memory` without it: they are limits"),
+    ("Resources", "requests", "", "leave it out: nothing is reserved; `cpu` and `memory` are upper bounds"),
 ];
 
-/// Words that others use: of which field, the word, and the way out.
+/// Words that others use: of which field or form of text, the word, and the way out.
 const WORDS: &[(&str, &str, &str)] = &[
     ("action", "always", "write `restart`"),
     ("action", "never", "write `shutdown`"),
     ("action", "no", "write `shutdown`"),
+    ("auto | internal | name of a secret", "false", "leave it out, and write `protocol: http`"),
+    ("auto | internal | name of a secret", "true", "write `auto`"),
     ("condition", "service_healthy", "write `healthy`"),
     ("condition", "service_started", "write `started`"),
     ("expose", "false", "write `internal`"),
@@ -118,11 +140,14 @@ const WORDS: &[(&str, &str, &str)] = &[
 /// Returns the way out for another's word of a field.
 pub(super) fn word(field: &str, word: &str) -> Option<&'static str> {
     let word = word.to_ascii_lowercase();
+    if field == "version" && word.starts_with(['2', '3']) {
+        return Some("write `v1`; of a file for Docker Compose, `stead import compose` makes a manifest");
+    }
     WORDS.iter().find(|(of, name, _)| *of == field && *name == word).map(|(_, _, fix)| *fix)
 }
 
 fn foreign(shape: &Struct, name: &str) -> Option<(Option<&'static str>, &'static str)> {
-    let found = FOREIGN.iter().find(|(of, foreign, _, _)| *of == shape.name && *foreign == name);
+    let found = FOREIGN.iter().find(|(of, foreign, _, _)| *of == shape.name && alike(foreign, name));
     found.map(|(_, _, meant, fix)| (Some(*meant).filter(|meant| !meant.is_empty()), *fix))
 }
 
@@ -142,7 +167,7 @@ pub(super) fn unknown(
     free: &[&'static str],
 ) -> Unknown {
     let name = stranger.key.text().unwrap_or_default();
-    if name == "<<" {
+    if name == MERGE {
         return Unknown { problem: words::merge_key(), meant: None };
     }
     if let Some(unknown) = chosen.and_then(|chosen| of_another_variant(here, chosen, name)) {
@@ -156,6 +181,9 @@ pub(super) fn unknown(
     if let Some((meant, fix)) = foreign(shape, name) {
         let meant = meant.filter(|meant| free.contains(meant));
         return Unknown { problem: problem.fix(fix), meant };
+    }
+    if let Some(field) = name.split_once(':').and_then(|(field, _)| free.iter().find(|free| **free == field)) {
+        return Unknown { problem: problem.fix(format!("put a space behind `{field}:`")), meant: Some(field) };
     }
     if let Some(near) = nearest(name, free.iter().copied()) {
         return Unknown { problem: problem.fix(format!("did you mean `{near}`?")), meant: Some(near) };

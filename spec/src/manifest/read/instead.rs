@@ -1,6 +1,6 @@
 //! A value of another type than it should be, in the form that it should have.
 
-use crate::shape::{Field, Shape, Struct};
+use crate::shape::{Field, Map, Shape, Struct};
 use crate::yaml::{Content, Node, Plain, shown};
 
 /// Returns what to write instead of the node at the field `name`, where that can be told.
@@ -10,17 +10,24 @@ pub(super) fn instead(node: &Node, shape: &Shape, name: Option<&str>) -> Option<
     }
     let value = match (shape, &node.content) {
         (Shape::List(of), Content::Mapping { .. }) => return Some(item(node, of)),
-        (Shape::List(of), _) => format!("[{}]", one(node, of)?),
+        (Shape::List(Shape::Scalar(_)), Content::Scalar { text, .. }) => list(text.split_whitespace()),
+        (Shape::List(of), _) => format!("[{}]", structure(node, of.inner()?)?),
+        (Shape::Struct(inner), _) if inner.name == "Manifest" => {
+            return Some("put version: v1, deployment and services at the beginning of lines, each with `: `".to_owned());
+        }
         (Shape::Struct(inner), _) => structure(node, inner)?,
-        (Shape::Map(_), Content::Sequence { items, .. }) => pair(items.first()?)?,
+        (Shape::Map(map), Content::Sequence { items, .. }) => return pair(items.first()?, map),
         (Shape::Number(_), Content::Scalar { text, .. }) if cores(text).is_some() => cores(text)?,
         (Shape::Integer(_) | Shape::Number(_), Content::Scalar { text, .. }) => return number(node, text),
-        (Shape::Scalar(_), Content::Mapping { flow: true, .. }) => return Some("put a text with braces in quotes".to_owned()),
-        (Shape::Scalar(_), Content::Sequence { flow: true, .. }) => return Some("put a text with brackets in quotes".to_owned()),
+        (Shape::Scalar(scalar), Content::Mapping { flow: true, .. }) if scalar.name == "text" => {
+            return Some("put a text with braces in quotes".to_owned());
+        }
+        (Shape::Scalar(scalar), Content::Sequence { flow: true, .. }) if scalar.name == "text" => {
+            return Some("put a text with brackets in quotes".to_owned());
+        }
         _ => return None,
     };
     Some(match name {
-        _ if value.starts_with("put") => value,
         Some(name) => format!("write `{}: {value}`", shown(name)),
         None => format!("write `{value}`"),
     })
@@ -60,30 +67,18 @@ pub(super) fn empty(node: &Node, name: &str) -> Option<String> {
     node.is_null().then(|| no_value(Some(name)))
 }
 
-/// Returns a single value as an item of a list.
-fn one(node: &Node, of: &Shape) -> Option<String> {
-    match (of, &node.content) {
-        (Shape::Scalar(_), Content::Scalar { text, .. }) => Some(format!("\"{}\"", shown(text))),
-        (Shape::Struct(inner), _) => structure(node, inner),
-        _ => None,
-    }
+/// Returns texts as a list.
+fn list<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let texts: Vec<_> = texts.map(|text| format!("\"{}\"", shown(text))).collect();
+    format!("[{}]", texts.join(", "))
 }
 
 /// Returns the mapping that a text, a number or a list probably stands for.
 fn structure(node: &Node, inner: &Struct) -> Option<String> {
     let text = node.text().map(shown);
     match (inner.name, &text) {
-        ("Command", Some(text)) => {
-            let words: Vec<_> = text.split_whitespace().map(|word| format!("\"{word}\"")).collect();
-            return Some(format!("{{args: [{}]}}", words.join(", ")));
-        }
-        ("Command", None) => {
-            let words: Vec<_> = node.items().iter().filter_map(Node::text).map(|word| format!("\"{}\"", shown(word))).collect();
-            return Some(format!("{{args: [{}]}}", words.join(", ")));
-        }
-        ("Manifest", _) => {
-            return Some("put version: v1, deployment and services at the beginning of lines, each with `: `".to_owned());
-        }
+        ("Command", Some(text)) => return Some(format!("{{args: {}}}", list(text.split_whitespace()))),
+        ("Command", None) => return Some(format!("{{args: {}}}", list(node.items().iter().filter_map(Node::text)))),
         ("Service", Some(text)) => return Some(format!("{{image: {{name: {text}}}}}")),
         ("Scale", Some(text)) if text.bytes().all(|b| b.is_ascii_digit()) => {
             return Some(format!("{{mode: fixed, replicas: {text}}}"));
@@ -138,19 +133,28 @@ fn fits(field: &Field, text: &str) -> bool {
 fn volume(text: &str) -> Option<String> {
     let mut parts = text.split(':');
     let (source, target) = (parts.next()?, parts.next()?);
-    let from = if source.starts_with(['/', '.']) { "bind" } else { "name" };
-    Some(format!("{{{from}: {source}, target: {target}}}"))
+    Some(match source.strip_prefix(['.', '~']) {
+        Some(rest) => format!("{{bind: /…{rest}, target: {target}}}"),
+        None if source.starts_with('/') => format!("{{bind: {source}, target: {target}}}"),
+        None => format!("{{name: {source}, target: {target}}}"),
+    })
 }
 
-/// `- NAME=value` of others.
-fn pair(item: &Node) -> Option<String> {
-    match (item.text().and_then(|text| text.split_once('=')), item.entries()) {
-        (Some((name, value)), _) => {
-            Some(format!("put each on a line of its own, without `- `: {}: \"{}\"", shown(name), shown(value)))
-        }
-        (None, [entry, ..]) => Some(format!("put each on a line of its own, without `- `: {}: …", shown(entry.key.text()?))),
-        _ => None,
+/// `- NAME=value` and `- name: NAME` of others.
+fn pair(item: &Node, map: &Map) -> Option<String> {
+    let named = |field: &str| item.get(field).and_then(Node::text).map(shown);
+    if let (Some(name), Some(_)) = (named("name"), map.value.inner()) {
+        return Some(format!("write each as `{name}:`, without `- `, with its fields indented below it"));
     }
+    let pair = match (item.text().and_then(|text| text.split_once('=')), item.entries()) {
+        (Some((name, value)), _) => format!("{}: \"{}\"", shown(name), shown(value)),
+        (None, [_, ..]) if named("name").is_some() => {
+            format!("{}: \"{}\"", named("name")?, named("value").unwrap_or_else(|| "…".to_owned()))
+        }
+        (None, [entry, ..]) => format!("{}: …", shown(entry.key.text()?)),
+        _ => return None,
+    };
+    Some(format!("put each on a line of its own, without `- `: {pair}"))
 }
 
 /// `500m` and `50%` of others are half a core.

@@ -37,7 +37,10 @@ fn text(node: &Node, scalar: &Scalar, name: Option<&str>) -> Found {
             Some((scalar.check)(text).map(|()| text.into()).map_err(|why| bad_text(text, why, scalar)))
         }
         Some(Plain::Null) => None,
-        Some(_) if (scalar.check)(text).is_ok() => Some(Err(not_quoted(node, text))),
+        Some(_) if (scalar.check)(text).is_ok() => Some(Err(match foreign::word(scalar.name, text) {
+            Some(fix) => not_quoted(node, text).fix(fix),
+            None => not_quoted(node, text),
+        })),
         Some(_) => {
             let with_unit = with_unit(text, scalar)?;
             let problem = mistaken(name, scalar.expected, node);
@@ -67,18 +70,20 @@ fn near(text: &str, scalar: &Scalar) -> Vec<String> {
     if scalar.unit.is_some() {
         let dense: String = text.split_whitespace().collect();
         let unit = dense.find(|c: char| c.is_ascii_alphabetic());
-        near.extend([dense.clone(), dense.to_ascii_uppercase()]);
+        let upper = dense.to_ascii_uppercase();
+        near.extend([dense.clone(), upper.replace('I', "i"), upper, dense.to_ascii_lowercase()]);
         // `5 seconds` is `5s`.
         near.extend(unit.map(|unit| dense[..=unit].to_owned()));
     } else if text.starts_with("$E:") || text.starts_with("$S:") {
         near.push(text.replace('-', "_"));
     } else if scalar.name == "schedule" {
-        near.push(text.to_ascii_uppercase());
+        let schedule = schedule(text);
         // Some have seconds before the minutes.
-        near.extend(text.split_once(' ').map(|(_, rest)| rest.to_owned()));
+        near.extend(schedule.split_once(' ').map(|(_, rest)| rest.to_owned()));
+        near.insert(1, schedule);
     } else {
         near.extend(text.split_once("://").map(|(_, rest)| rest.to_owned()));
-        near.push(text.replacen("https://", "http://", 1));
+        near.extend(form(text, scalar));
         near.extend([".global", ".service"].into_iter().filter_map(|end| text.strip_suffix(end)).map(str::to_owned));
         near.push(text.to_ascii_lowercase().replace(['_', ' '], "-"));
         near.extend((!text.starts_with(['.', '~', '$']) && !text.contains("://")).then(|| format!("/{text}")));
@@ -86,9 +91,31 @@ fn near(text: &str, scalar: &Scalar) -> Vec<String> {
     near
 }
 
+/// Returns a schedule with what other crons have as it is here.
+fn schedule(text: &str) -> String {
+    let field = |field: &str| match (field, field.strip_prefix("0/")) {
+        ("?", _) => "*".to_owned(),
+        (_, Some(step)) => format!("*/{step}"),
+        (field, None) => field.to_ascii_uppercase(),
+    };
+    text.split_whitespace().map(field).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns the part of a URL that is expected, or the URL of which only a part was written.
+fn form(text: &str, scalar: &Scalar) -> Option<String> {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    match scalar.name {
+        "host" | "host name" => rest.split([':', '/']).next().map(str::to_owned),
+        "path of a request" | "path prefix" => rest.find('/').map(|path| rest[path..].to_owned()).filter(|_| rest != text),
+        "http URL" => Some(format!("http://{rest}")),
+        _ => None,
+    }
+}
+
 fn with_unit(text: &str, scalar: &Scalar) -> Option<String> {
-    let with_unit = format!("{text}{}", scalar.unit?);
-    (scalar.check)(&with_unit).is_ok().then_some(with_unit)
+    // What is too long for a size in `Mi` probably counts bytes.
+    let with = [scalar.unit?, "B"].map(|unit| format!("{text}{unit}"));
+    with.into_iter().find(|with_unit| (scalar.check)(with_unit).is_ok())
 }
 
 /// A text is expected, and without quotes this is something else.

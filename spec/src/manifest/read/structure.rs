@@ -19,6 +19,9 @@ const STAND_INS: [StandIn; 3] = [
 /// A struct, its field, and the value.
 type StandIn = (&'static str, &'static str, fn() -> Value);
 
+/// A merge key, which the language does not have; of what it would bring, nothing is missing.
+pub(super) const MERGE: &str = "<<";
+
 /// A struct as far as it was read.
 struct Partial {
     values: Map<String, Value>,
@@ -39,7 +42,7 @@ pub(super) struct Chosen {
 
 impl Chosen {
     /// Returns the field of the variant that stands beside the tag.
-    fn field(&self, name: &str) -> Option<&'static Field> {
+    pub(super) fn field(&self, name: &str) -> Option<&'static Field> {
         self.variant.filter(|_| self.union.content.is_none())?.fields.field(name)
     }
 
@@ -77,7 +80,8 @@ impl Reader<'_> {
                 return union.variant(default);
             }
             // Another word for the tag is told of where it stands.
-            let told = entries.iter().any(|entry| foreign::means(shape, union.tag, entry.key.text().unwrap_or_default()));
+            let another = |entry: &Entry| foreign::means(shape, union.tag, entry.key.text().unwrap_or_default());
+            let told = entries.iter().any(another) || entry(entries, MERGE).is_some();
             if told {
                 self.leave_out(path.to_string());
             } else {
@@ -169,7 +173,8 @@ impl Reader<'_> {
                 None => partial.whole = false,
             }
         }
-        let missing: Vec<_> = absent.into_iter().filter(|field| !partial.meant.contains(&field.name)).collect();
+        let meant = |field: &str| partial.meant.contains(&field) || entry(entries, MERGE).is_some();
+        let missing: Vec<_> = absent.into_iter().filter(|field| !meant(field.name)).collect();
         if let [first, ..] = missing[..] {
             self.broken(here.path.key(first.name), here.at, words::missing_fields(here, thing, &missing));
         }
@@ -188,7 +193,7 @@ impl Reader<'_> {
         let inputs = match entry(here.node.entries(), content) {
             Some(Entry { key, value }) => self.value(Here { node: value, at: key.span, path }, &Shape::Struct(variant.fields)),
             None if variant.fields.fields.iter().any(Field::required) => {
-                if partial.meant.contains(&content) {
+                if partial.meant.contains(&content) || entry(here.node.entries(), MERGE).is_some() {
                     self.leave_out(path.to_string());
                 } else {
                     self.broken(path, here.at, words::missing_content(here, shape.name, content, variant));
@@ -202,7 +207,7 @@ impl Reader<'_> {
     }
 }
 
-fn entry<'e>(entries: &'e [Entry], name: &str) -> Option<&'e Entry> {
+pub(super) fn entry<'e>(entries: &'e [Entry], name: &str) -> Option<&'e Entry> {
     entries.iter().find(|entry| entry.key.text() == Some(name))
 }
 

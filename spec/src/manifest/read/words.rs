@@ -1,6 +1,7 @@
 //! What is said of fields that are missing, and of keys that are none.
 
 use super::Here;
+use super::structure::MERGE;
 use crate::problem::{Code, Problem};
 use crate::shape::{Doc, Field, Map, Union, Variant};
 use crate::words::{either, quoted as all_quoted};
@@ -78,7 +79,7 @@ pub(super) fn missing_content(here: Here<'_>, name: &str, content: &str, variant
 
 /// A name in a mapping of the user's own names is none.
 pub(super) fn bad_key(name: &str, why: String, map: &Map) -> Problem {
-    if name == "<<" {
+    if name == MERGE {
         return merge_key();
     }
     let problem = Problem::at("", why).code(Code::BadValue);

@@ -117,16 +117,21 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().map(harmless).collect()
 }
 
-/// Returns a character that can be shown in place of one that is obeyed: controls, and what turns the direction of writing.
+/// Returns a character that can be shown in place of one that is obeyed or cannot be seen.
 fn harmless(c: char) -> char {
     match c {
         '\t' => c,
         '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).unwrap_or(char::REPLACEMENT_CHARACTER),
         '\u{7f}' => '␡',
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-            char::REPLACEMENT_CHARACTER
-        }
-        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c if is_harmful(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     }
+}
+
+/// Tells whether a terminal would obey a character, or show nothing where it stands: controls, what turns the direction of writing,
+/// and what has no width.
+pub fn is_harmful(c: char) -> bool {
+    let unseen = matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}');
+    c.is_control() || unseen || turns
 }
