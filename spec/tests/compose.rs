@@ -325,3 +325,19 @@ proptest! {
         imported(&text);
     }
 }
+
+#[test]
+fn notes_are_bounded_and_the_last_says_so() {
+    let mut text = "services:\n  web:\n    image: nginx\n".to_owned();
+    (0..5000).for_each(|field| writeln!(text, "    imag{field}: 1").unwrap());
+    let notes = imported(&text).unwrap().notes;
+    assert_eq!((notes.len(), notes[200].code), (201, Code::Limit));
+}
+
+#[test]
+fn a_manifest_that_is_too_long_to_be_read_is_not_made() {
+    let ports: Vec<_> = (0..1000).map(|at| format!("'{0}-{1}:{0}-{1}'", at * 60 + 1, at * 60 + 60)).collect();
+    let text = format!("services:\n  web:\n    image: nginx\n    ports: [{}]\n", ports.join(", "));
+    let problems = import(&text, "folder").unwrap_err();
+    assert_eq!(problems[0].code, Code::Limit, "{problems:?}");
+}

@@ -92,7 +92,7 @@ impl Context {
 
 /// Runs the command that the arguments ask for.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| misused(&error));
     let context = Context {
         socket_named: cli.socket.is_some(),
         socket: cli.socket.unwrap_or_else(|| PathBuf::from(paths::RUN).join(paths::SOCKET)),
@@ -103,6 +103,19 @@ pub fn main() -> ExitCode {
             show::error(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Shows help, or what is wrong with the arguments; these stand in it, and nothing in them may steer the terminal.
+fn misused(error: &clap::Error) -> ! {
+    let text = error.render().to_string();
+    let said = text.chars().all(|c| c == '\n' || !spec::problem::is_harmful(c));
+    match error.use_stderr() && !said {
+        true => {
+            eprint!("{}", show::plain(&text));
+            std::process::exit(error.exit_code())
+        }
+        false => error.exit(),
     }
 }
 

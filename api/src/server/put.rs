@@ -1,5 +1,6 @@
 //! `PUT /objects`: a manifest, checked against all others and applied whole.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,19 +13,29 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use spec::kind::{Deployment, Service};
 use spec::kind::deployment::RETRY_AT;
+use spec::kind::{Deployment, Service};
 use spec::manifest::{self, Checked, Label, Manifest};
 use spec::plan::Writer;
-use spec::problem::Problem;
+use spec::problem::{Code, Problem};
 use spec::view::Item;
 use spec::{Key, Kind, Name, Object, Spec, Write, difference};
 use store::{Op, Transaction};
+use tokio::sync::Semaphore;
 
 use super::answer::Refusal;
 use super::objects::etag;
 use super::{Api, Shared, params};
 use crate::wire::{Applied, ManifestType, Planned, Reason};
+
+/// Manifests that are read at once: a hostile one takes tens of megabytes while it is.
+static READERS: Semaphore = Semaphore::const_new(4);
+
+/// Most that a node says to one manifest, as many as a reading tells of.
+const SAID_MAX: usize = 200;
+
+/// Longest part of what a node says, in characters: names in it are as long as a manifest has them.
+const TEXT_MAX: usize = 400;
 
 /// Bytes of a body that are read only to be refused politely.
 const DISCARDED_MAX: usize = 16 << 20;
@@ -43,9 +54,9 @@ pub(super) async fn put(State(api): State<Shared>, uri: Uri, headers: HeaderMap,
     let media_type = media_type(&headers)?;
     let text = text?;
     // Reading a hostile manifest may take a while; other requests go on meanwhile.
-    let read = tokio::task::spawn_blocking(move || (check(&text, media_type), text)).await;
-    let (checked, text) = read.map_err(|_| Refusal::new(Reason::Internal, "the manifest could not be read"))?;
+    let (checked, text) = aside(move || (check(&text, media_type), text)).await?;
     let (manifest, mut warnings) = checked?;
+    let text: Arc<str> = text.into();
     warnings.extend(admit(&api, &text, &manifest).await?);
     let _one_at_a_time = api.applying.lock().await;
     let key = Key::new(Kind::Deployment, params::name(&manifest.deployment)?);
@@ -62,15 +73,54 @@ pub(super) async fn put(State(api): State<Shared>, uri: Uri, headers: HeaderMap,
     apply(&api, op, current, warnings, &headers).await
 }
 
+/// Does what takes long for a hostile text where it holds up no other request, for a few texts at a time.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    let unread = || Refusal::new(Reason::Internal, "the manifest could not be read");
+    let permit = READERS.acquire().await.map_err(|_| unread())?;
+    let work = move || {
+        // Held to the end of the work, also when nobody waits for it any more.
+        let _permit = permit;
+        work()
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|_| unread())
+}
+
 /// Asks the node whether it takes the manifest; returns what it warns of.
-async fn admit(api: &Api, text: &str, manifest: &Manifest) -> Result<Vec<Problem>, Refusal> {
-    let mut problems = api.state.admission.problems(manifest).await;
+async fn admit(api: &Api, text: &Arc<str>, manifest: &Manifest) -> Result<Vec<Problem>, Refusal> {
+    let mut problems = bounded(api.state.admission.problems(manifest).await);
     if !problems.is_empty() {
-        manifest::locate(text, &mut problems);
+        let text = text.clone();
+        problems = aside(move || {
+            manifest::locate(&text, &mut problems);
+            problems
+        })
+        .await?;
     }
     match problems.iter().any(Problem::is_error) {
         true => Err(Refusal::new(Reason::NotAdmitted, "this node cannot run the manifest").problems(problems)),
         false => Ok(problems),
+    }
+}
+
+/// Returns as much as a person reads of what a node says; errors first, so that none is lost.
+fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {
+    if problems.len() > SAID_MAX {
+        problems.sort_by_key(|problem| problem.severity);
+        problems.truncate(SAID_MAX);
+        let more = Problem::at("", format!("the node says more: these are the first {SAID_MAX}"));
+        problems.push(more.code(Code::Limit).warning());
+    }
+    for problem in &mut problems {
+        cut(&mut problem.message);
+        problem.fix.iter_mut().for_each(cut);
+    }
+    problems
+}
+
+fn cut(text: &mut String) {
+    if let Some((end, _)) = text.char_indices().nth(TEXT_MAX) {
+        text.truncate(end);
+        text.push('…');
     }
 }
 
@@ -107,7 +157,15 @@ fn check(text: &str, media_type: ManifestType) -> Result<(Manifest, Vec<Problem>
         let detail = "a list of `objects` is not taken yet: send one manifest at a time";
         return Err(Refusal::new(Reason::Unsupported, detail));
     }
-    let Checked { manifest, problems } = manifest::check_file(text);
+    if media_type == ManifestType::Json
+        && let Err(error) = serde_json::from_str::<IgnoredAny>(text)
+    {
+        return Err(Refusal::new(Reason::BadBody, format!("the body is no JSON: {error}")));
+    }
+    let Checked { manifest, problems } = match media_type {
+        ManifestType::Json => manifest::check_file(&as_yaml(text)),
+        ManifestType::Yaml => manifest::check_file(text),
+    };
     if manifest.is_none() {
         let detail = match problems.iter().filter(|problem| problem.is_error()).count() {
             1 => "the manifest has a mistake".to_owned(),
@@ -120,6 +178,19 @@ fn check(text: &str, media_type: ManifestType) -> Result<(Manifest, Vec<Problem>
         Some(manifest) => Ok((manifest, problems)),
         None => Err(Refusal::new(Reason::Unsupported, "this version cannot run all of the manifest").problems(problems)),
     }
+}
+
+/// Escapes the few characters that JSON takes as they are and YAML does not (YAML 1.2.2, section 5.1).
+fn as_yaml(json: &str) -> Cow<'_, str> {
+    let is_foreign = |c: char| matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
+    if !json.contains(is_foreign) {
+        return json.into();
+    }
+    let mut yaml = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_foreign(c) { yaml.push_str(&format!("\\u{:04x}", u32::from(c))) } else { yaml.push(c) }
+    }
+    yaml.into()
 }
 
 fn is_object_list(text: &str) -> bool {
@@ -238,4 +309,35 @@ async fn apply(
     let object = now.ok_or_else(|| Refusal::not_found(format!("{key} is gone again")))?;
     let applied = Applied { revision: object.spec_revision, cursor: committed.cursor, changed, warnings, object };
     Ok((status, [(header::ETAG, etag(&applied.object))], Json(applied)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_node_says_is_bounded_and_loses_no_error() {
+        let name = "X".repeat(100_000);
+        let mut problems: Vec<_> = (0..300).map(|_| Problem::at("", &name).fix(&name).warning()).collect();
+        problems.push(Problem::at("", "this one"));
+        let said = bounded(problems);
+        assert_eq!((said.len(), said[0].message.as_str()), (SAID_MAX + 1, "this one"));
+        let parts = said.iter().flat_map(|problem| [Some(&problem.message), problem.fix.as_ref()]).flatten();
+        assert!(parts.map(String::len).max() < Some(500));
+    }
+
+    #[test]
+    fn json_is_json_with_all_the_characters_it_may_have() {
+        let json = |value: &str| {
+            let text = format!(
+                "{{\"version\": \"v1\", \"deployment\": \"d\", \"services\": {{\"a\": {{\"image\": {{\"name\": \"i\"}}, \"env\": {{\"A\": {value}}}}}}}}}"
+            );
+            check(&text, ManifestType::Json).map(|(manifest, _)| manifest.services["a"].env["A"].to_string())
+        };
+        assert_eq!(json("\"\u{7f}\u{9b}\u{85}\u{ffff}\"").ok().as_deref(), Some("\u{7f}\u{9b}\u{85}\u{ffff}"));
+        assert_eq!(json("\"\\ud83d\\ude00\\/\"").ok().as_deref(), Some("\u{1f600}/"));
+        for yaml in ["'x'", "x", "\"x\", # a comment\n"] {
+            assert!(json(yaml).is_err(), "{yaml}");
+        }
+    }
 }

@@ -10,13 +10,13 @@ use spec::problem::summary;
 
 use super::input::{Input, is_stdin};
 use super::problems;
-use super::replace::replace;
+use super::replace::{replace, replaceable};
 use super::show::{self, BAD, DIM, GOOD};
 
 /// Bring manifests into their canonical form.
 ///
 /// That is the language's order of fields, two spaces for each level, and all comments where they were.
-/// Files are rewritten in one step, and keep their mode; each one that changes is named. Of standard input, the canonical form is
+/// Files are rewritten in one step, and keep their mode and attributes; each one that changes is named. Of standard input, the canonical form is
 /// printed. A file that is no YAML stays as it is.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -49,10 +49,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Formats one file; returns whether it is, or with `check` whether it was, as it should be.
 fn one(file: &Path, check: bool) -> anyhow::Result<bool> {
+    // Before it is read: what is taken out of a pipe cannot be put back.
+    if let Ok(metadata) = std::fs::metadata(file)
+        && !(check || is_stdin(file) || metadata.is_dir())
+    {
+        replaceable(&metadata).with_context(|| format!("{} cannot be rewritten", show::name(file)))?;
+    }
     let input = Input::read(file)?;
     let text = spec::format::format(&input.text).map_err(|problems| {
         problems::tell(&problems, &input);
-        anyhow::anyhow!("{}: {}; it stays as it is", input.name, summary(&problems))
+        anyhow::anyhow!("{}: {}; it stays as it is", show::line(&input.name), summary(&problems))
     })?;
     match (check, text == input.text) {
         (true, false) => {
@@ -61,8 +67,8 @@ fn one(file: &Path, check: bool) -> anyhow::Result<bool> {
         }
         (false, _) if is_stdin(file) => show::print_whole(&text)?,
         (false, false) => {
-            replace(file, &text).with_context(|| format!("{} cannot be rewritten", input.name))?;
-            println!("{}", show::plain(&input.name));
+            replace(file, &text).with_context(|| format!("{} cannot be rewritten", show::name(file)))?;
+            println!("{}", show::line(&input.name));
         }
         (_, true) => {}
     }
@@ -71,7 +77,7 @@ fn one(file: &Path, check: bool) -> anyhow::Result<bool> {
 
 /// Prints what formatting would change, in the unified form.
 fn print_difference(input: &Input, text: &str) {
-    let name = show::plain(&input.name);
+    let name = show::line(&input.name);
     println!("{} {name}\n{} {name}, formatted", show::paint(BAD, "---"), show::paint(GOOD, "+++"));
     let difference = TextDiff::from_lines(input.text.as_str(), text);
     for hunk in difference.unified_diff().context_radius(CONTEXT).iter_hunks() {

@@ -11,6 +11,7 @@ use spec::compose::Imported;
 
 use super::input::{Input, is_stdin};
 use super::problems;
+use super::replace::replace;
 use super::show::{self, DIM};
 
 /// Make a manifest of a file that another program reads.
@@ -63,7 +64,7 @@ fn compose(args: &Compose) -> anyhow::Result<ExitCode> {
         Ok(imported) => imported,
         Err(problems) => {
             problems::tell(&problems, &input);
-            bail!("{}: {}; there is no manifest", input.name, spec::problem::summary(&problems));
+            bail!("{}: {}; there is no manifest", show::line(&input.name), spec::problem::summary(&problems));
         }
     };
     if let Some(name) = &args.name {
@@ -75,8 +76,8 @@ fn compose(args: &Compose) -> anyhow::Result<ExitCode> {
         None => show::print_whole(&text)?,
     }
     problems::tell(&notes, &input);
-    eprintln!("{}: {}", show::plain(&input.name), count(manifest.services.len(), notes.len()));
-    let output = args.output.as_ref().map_or("FILE".to_owned(), |output| show::plain(&output.display().to_string()));
+    eprintln!("{}: {}", show::line(&input.name), count(manifest.services.len(), notes.len()));
+    let output = args.output.as_ref().map_or("FILE".to_owned(), |output| show::name(output));
     eprintln!("  {}", show::paint(DIM, format!("stead validate {output}    says what this version cannot run")));
     Ok(ExitCode::SUCCESS)
 }
@@ -96,16 +97,24 @@ fn folder_name(file: &Path) -> String {
     file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// Writes a new file, or with `force` over one that is there; that one keeps its text when the new one cannot be written.
 fn write(output: &Path, force: bool, text: &str) -> anyhow::Result<()> {
-    let name = output.display();
-    let opened = File::options().write(true).create_new(!force).create(true).truncate(true).open(output);
-    let mut file = match opened {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+    let name = show::name(output);
+    let written = match force && output.is_file() {
+        true => replace(output, text),
+        false => File::options()
+            .write(true)
+            .create_new(!force)
+            .create(true)
+            .open(output)
+            .and_then(|mut file| file.write_all(text.as_bytes())),
+    };
+    match written {
+        Err(error) if !force && error.kind() == std::io::ErrorKind::AlreadyExists => {
             bail!("{name} is there already: --force writes over it")
         }
-        opened => opened.with_context(|| format!("{name} cannot be written"))?,
-    };
-    file.write_all(text.as_bytes()).with_context(|| format!("{name} cannot be written"))
+        written => written.with_context(|| format!("{name} cannot be written")),
+    }
 }
 
 fn count(services: usize, notes: usize) -> String {

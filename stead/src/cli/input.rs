@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use spec::manifest::{Checked, Manifest, Source, check_file};
 use spec::problem::Problem;
 
-use super::problems;
+use super::{problems, show};
 
 /// Longest text that is read; one of this length is refused with its mistakes.
 const BYTES_MAX: u64 = 2 << 20;
@@ -24,14 +24,14 @@ impl Input {
     pub(super) fn read(file: &Path) -> anyhow::Result<Input> {
         let name = if is_stdin(file) { "<stdin>".to_owned() } else { file.display().to_string() };
         if file.is_dir() {
-            bail!("{name} is a folder: name the files in it that are meant");
+            bail!("{} is a folder: name the files in it that are meant", show::name(file));
         }
         let mut text = String::new();
         let read = match is_stdin(file) {
             true => std::io::stdin().take(BYTES_MAX).read_to_string(&mut text),
             false => File::open(file).and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text)),
         };
-        read.with_context(|| format!("{name} cannot be read"))?;
+        read.with_context(|| format!("{} cannot be read", show::line(&name)))?;
         Ok(Input { name, text })
     }
 
@@ -60,7 +60,7 @@ impl Ready {
         problems::tell(&problems, &input);
         match manifest {
             Some(manifest) => Ok(Ready { input, manifest, warnings: problems }),
-            None => bail!("{}: {}; nothing was applied", input.name, spec::problem::summary(&problems)),
+            None => bail!("{}: {}; nothing was applied", show::line(&input.name), spec::problem::summary(&problems)),
         }
     }
 
@@ -72,9 +72,9 @@ impl Ready {
     /// Tells what the node has against the manifest; returns the rest of its refusal.
     pub(super) fn refused(&self, error: api::client::Error) -> anyhow::Error {
         let Some(document) = error.problem().filter(|document| !document.problems.is_empty()) else {
-            return anyhow::Error::new(error).context(format!("{} was not applied", self.input.name));
+            return anyhow::Error::new(error).context(format!("{} was not applied", show::line(&self.input.name)));
         };
         problems::tell(&problems::unknown(&document.problems, &self.warnings), &self.input);
-        anyhow::anyhow!("{}: {}; nothing was applied", self.input.name, document.detail)
+        anyhow::anyhow!("{}: {}; nothing was applied", show::line(&self.input.name), document.detail)
     }
 }

@@ -50,7 +50,7 @@ pub(super) async fn show(client: &Client, ready: &Ready, format: Format) -> anyh
     ready.tell(&planned.warnings);
     match format {
         Format::Text => print(&ready.manifest.deployment, &planned),
-        Format::Json => show::print_whole(&serde_json::to_string_pretty(&planned)?)?,
+        Format::Json => show::print_json(&planned)?,
     }
     Ok(planned.changed)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write as _};
+use std::path::Path;
 
 use anstream::{eprintln, println};
 use anstyle::{AnsiColor, Style};
@@ -58,13 +59,35 @@ fn is_no_node(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(error.downcast_ref(), Some(api::client::Error::NoNode { .. }))
 }
 
-/// Keeps control characters of others, and those that turn the direction of text, from the terminal; line ends stay.
+/// Keeps characters of others from the terminal that it obeys or does not show; line ends stay.
 pub(super) fn plain(text: &str) -> String {
-    let harms = |c: char| {
-        c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let shown = |c: char| if harms(c) && c != '\n' { c.escape_default().collect() } else { vec![c] };
+    let shown = |c: char| if spec::problem::is_harmful(c) && c != '\n' { c.escape_default().collect() } else { vec![c] };
     text.chars().flat_map(shown).collect()
+}
+
+/// Returns a text for one line: a name with a line end in it cannot pass for two lines.
+pub(super) fn line(text: &str) -> String {
+    plain(text).replace('\n', "\\n")
+}
+
+/// Returns a file's name as it is shown.
+pub(super) fn name(file: &Path) -> String {
+    line(&file.display().to_string())
+}
+
+/// Prints a value as JSON, in which what a terminal would obey is written as an escape.
+pub(super) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if spec::problem::is_harmful(c) && c != '\n' {
+            let mut units = [0; 2];
+            c.encode_utf16(&mut units).iter().for_each(|unit| escaped.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            escaped.push(c);
+        }
+    }
+    print_whole(&escaped)
 }
 
 /// Prints rows under a header, without lines around them.
@@ -109,5 +132,6 @@ mod tests {
     #[test]
     fn what_others_wrote_cannot_steer_the_terminal() {
         assert_eq!(plain("a\u{1b}[2Jb\u{202e}c\nd"), "a\\u{1b}[2Jb\\u{202e}c\nd");
+        assert_eq!(line("a.yaml: valid\nb\u{200b}"), "a.yaml: valid\\nb\\u{200b}");
     }
 }

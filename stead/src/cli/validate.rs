@@ -1,5 +1,6 @@
 //! `stead validate`: says what is wrong with manifests, before anything runs.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -78,7 +79,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCo
     let report = Report::new(&inputs, checked, args.strict);
     match args.format {
         Format::Text => report.print(&sources),
-        Format::Json => show::print_whole(&serde_json::to_string_pretty(&report)?)?,
+        Format::Json => show::print_json(&report)?,
     }
     Ok(if report.files.iter().all(|file| file.valid) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -94,14 +95,22 @@ impl Report {
 
     fn print(&self, sources: &[Source<'_>]) {
         for file in self.files.iter().filter(|file| !file.problems.is_empty()) {
-            println!("{}", render(&file.problems, sources, true));
+            println!("{}", render(&file.problems, &shown(&file.problems, sources), true));
         }
         for Verdict { file, valid, problems } in &self.files {
             let verdict = if *valid { show::paint(GOOD, "valid") } else { show::paint(BAD, "not valid") };
             let count = if problems.is_empty() { String::new() } else { format!(", {}", summary(problems)) };
-            println!("{}: {verdict}{count}", show::plain(file));
+            println!("{}: {verdict}{count}", show::line(file));
         }
     }
+}
+
+/// Returns the sources that problems are about: looking through all of many for each file takes long.
+fn shown<'a>(problems: &[Problem], sources: &[Source<'a>]) -> Vec<Source<'a>> {
+    let places = problems.iter().flat_map(|problem| problem.related.iter().map(|related| &related.place).chain([&problem.place]));
+    let files: BTreeSet<&str> = places.map(|place| place.file.as_str()).collect();
+    let is_about = |source: &&Source<'a>| sources.len() == 1 || files.contains(source.name);
+    sources.iter().filter(is_about).map(|source| Source { name: source.name, text: source.text }).collect()
 }
 
 /// Adds what a node here would say to the manifests that are valid, if one answers.
