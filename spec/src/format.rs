@@ -40,6 +40,8 @@ pub fn format(text: &str) -> Result<String, Vec<Problem>> {
     let mut item = attach::attach(&unix, root, &parsed.comments);
     if !has_anchors(root) {
         order::order(&mut item, &Manifest::SHAPE);
+        // A comment that came to the top with its field would be taken for one about the file the next time.
+        attach::keep_on_top(&mut item);
     }
     let formatted = emit::emit(&item);
     if formatted.len() > MAX_BYTES {

@@ -9,9 +9,11 @@
 
 mod build;
 mod faults;
+mod keys;
 mod lines;
 mod path;
 mod plain;
+mod weight;
 
 pub use build::{MAX_BYTES, MAX_DEPTH, MAX_NODES, parse, parse_without_comments};
 pub use lines::{Lines, Position};

@@ -104,13 +104,13 @@ version: v1
             # A shop.
             #
             # Its header.
-            # about the services
 
             version: v1
             # between
 
             # about the deployment
             deployment: shop # a name
+            # about the services
             services: # all of them
               # the first one
 
@@ -542,7 +542,7 @@ fn what_is_no_mapping_is_refused() {
         ("- a", "a manifest is a mapping: it has `version`, `deployment` and `services`"),
         ("a: [", ""),
         ("a: 1\na: 2", "the key `a` is there twice"),
-        (&format!("a:\n{}", "- x\n".repeat(190_000)), "the canonical form has 1140003 bytes; at most 1048576 are read"),
+        (&format!("a:\n{}", "- xxxx\n".repeat(140_000)), "the canonical form has 1260003 bytes; at most 1048576 are read"),
     ] {
         let problems = format(text).expect_err(text);
         assert!(problems[0].message.contains(message), "{text}: {problems:?}");

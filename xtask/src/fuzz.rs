@@ -19,7 +19,7 @@ pub struct Target {
 }
 
 /// All targets, sorted.
-const NAMES: &[&str] = &["manifest"];
+const NAMES: &[&str] = &["compose", "manifest"];
 
 /// What cargo-fuzz says to the compiler, but sanitizers: they need a nightly toolchain, and this is safe Rust.
 ///
@@ -82,7 +82,8 @@ impl Target {
 
     /// Adds what a run is told; the corpus of the project is read, and never written to.
     pub fn set_up(&self, tool: Tool) -> Result<Tool> {
-        let tool = tool.args(BOUNDS).arg(format!("-artifact_prefix={}/", self.failed()?.display()));
+        // What a panic says is at the end, and not a list of calls.
+        let tool = tool.env("RUST_BACKTRACE", "0").args(BOUNDS).arg(format!("-artifact_prefix={}/", self.failed()?.display()));
         let words = home().join(format!("{}.dict", self.name));
         Ok(tool.arg(format!("-dict={}", words.display())).arg(self.found()?).arg(home().join("corpus").join(self.name)))
     }

@@ -3,6 +3,7 @@
 //! To add one: its file in `soak/`, and its line in [`ALL`]. Each goes on where it stopped, by what it wrote down in
 //! `target/soak/<name>.json`.
 
+mod compose;
 mod crashes;
 mod language;
 mod simulator;
@@ -44,7 +45,7 @@ struct Built {
 }
 
 /// All of them, sorted.
-pub const ALL: &[&Soak] = &[&crashes::CRASHES, &language::LANGUAGE, &simulator::SIMULATOR, &worlds::WORLDS];
+pub const ALL: &[&Soak] = &[&compose::COMPOSE, &crashes::CRASHES, &language::LANGUAGE, &simulator::SIMULATOR, &worlds::WORLDS];
 
 /// How often it says how far it is.
 const SAID_EVERY: Duration = Duration::from_secs(10);
@@ -160,7 +161,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_told_with_those_there_are() {
         let error = find("x").err().unwrap().to_string();
-        assert_eq!(error, "there is no soak `x`; there are crashes, language, simulator, worlds");
+        assert_eq!(error, "there is no soak `x`; there are compose, crashes, language, simulator, worlds");
         assert_eq!(find("worlds").unwrap().unit, "worlds");
     }
 }

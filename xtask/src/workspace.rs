@@ -81,6 +81,14 @@ pub fn build_test(package: &str, test: &str) -> Result<PathBuf> {
     executable(&cargo().args(what).show_messages()?, test)
 }
 
+/// Builds a program that takes times, with the release profile, and returns it.
+pub fn build_bench(package: &str, bench: &str) -> Result<PathBuf> {
+    eprintln!("building {bench} of {package}; the release profile takes some minutes when much has changed");
+    let what =
+        ["build", "--release", "--quiet", "--message-format", "json-render-diagnostics", "--package", package, "--bench", bench];
+    executable(&cargo().args(what).show_messages()?, bench)
+}
+
 /// Returns the program of a name from what cargo said while it built.
 pub fn executable(messages: &str, name: &str) -> Result<PathBuf> {
     #[derive(Deserialize)]

@@ -25,10 +25,10 @@ pub(super) fn attach(text: &str, root: &Node, comments: &[yaml::Comment]) -> Ite
     let (mut item, stray) = attacher.value(root, Vec::new(), Place { indentation: None, until: text.len() });
     if let Kind::Mapping(collection) | Kind::Sequence(collection) = &mut item.kind {
         collection.head.splice(0..0, stray);
-        keep_on_top(collection);
         collection.flow = false;
         collection.foot.extend(attacher.take(usize::MAX));
     }
+    keep_on_top(&mut item);
     item
 }
 
@@ -219,10 +219,12 @@ fn first(value: &Node) -> usize {
 }
 
 /// What stands at the very top is about the file, and stays there when another field comes first.
-fn keep_on_top(root: &mut Collection) {
+pub(super) fn keep_on_top(root: &mut Item) {
+    let (Kind::Mapping(root) | Kind::Sequence(root)) = &mut root.kind else { return };
     let Some(first) = root.members.first_mut() else { return };
     let is_version = first.key.as_ref().is_some_and(|key| key.text() == Some("version"));
-    if !is_version {
+    // Below an empty line it is about the first field.
+    if !is_version && root.head.is_empty() {
         root.head.append(&mut first.above);
     }
 }

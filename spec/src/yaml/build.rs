@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, StrInput, StructureStyle, Tag, options};
 
+use super::keys::Keys;
+use super::weight::Weight;
 use super::{Comment, Content, Document, Entry, Fault, Node, Span, Style, faults, quoted};
 
 /// Longest text that is read.
@@ -61,14 +63,6 @@ struct Builder<'a> {
     /// Anchors of nodes that are not complete yet.
     open: HashMap<usize, Box<str>>,
     weight: Weight,
-}
-
-/// What there is to keep.
-#[derive(Clone, Copy, Default)]
-struct Weight {
-    nodes: usize,
-    /// Of texts in copies.
-    bytes: usize,
 }
 
 type Item<'a> = (Event<'a>, Span);
@@ -175,7 +169,7 @@ impl<'a> Builder<'a> {
 
     fn entries(&mut self, depth: usize) -> Result<(Vec<Entry>, usize), Fault> {
         let mut entries: Vec<Entry> = Vec::new();
-        let mut seen = Seen::default();
+        let mut keys = Keys::default();
         let mut last = 0;
         loop {
             let key = match self.next()? {
@@ -188,7 +182,7 @@ impl<'a> Builder<'a> {
             let Some(name) = key.text() else {
                 return Err(self.no_key(key.span));
             };
-            if let Some(earlier) = seen.earlier(&entries, name) {
+            if let Some(earlier) = keys.earlier(&entries, name) {
                 let message = format!("the key {} is there twice", quoted(name));
                 return Err(Fault { earlier: Some(earlier), fix: Some("keep one of the two"), ..fault(key.span, message) });
             }
@@ -242,7 +236,7 @@ impl<'a> Builder<'a> {
         let node = Node { span, content, anchor: None, alias: None, tag };
         let Some(name) = name else { return Ok(node) };
         self.open.remove(&id);
-        self.count(weight(&node), span)?;
+        self.count(Weight::of(&node), span)?;
         self.anchors.insert(id, Node { alias: Some(name.clone()), ..node.clone() });
         Ok(Node { anchor: Some(name), ..node })
     }
@@ -252,7 +246,7 @@ impl<'a> Builder<'a> {
             let message = format!("`*{name}` stands inside what it names");
             return Err(Fault { fix: Some("write the value itself"), ..fault(span, message) });
         }
-        let Some(weight) = self.anchors.get(&id).map(weight) else {
+        let Some(weight) = self.anchors.get(&id).map(Weight::of) else {
             return Err(fault(span, "this alias names nothing"));
         };
         self.count(weight, span)?;
@@ -271,44 +265,6 @@ impl<'a> Builder<'a> {
             ));
         }
         Ok(())
-    }
-}
-
-impl Weight {
-    fn add(&mut self, other: Weight) {
-        self.nodes += other.nodes;
-        self.bytes += other.bytes;
-    }
-}
-
-/// Weighs a copy of a tree.
-fn weight(node: &Node) -> Weight {
-    let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
-    let mut total = Weight {
-        nodes: 1,
-        bytes: node.text().map_or(0, str::len) + length(&node.tag) + length(&node.alias) + length(&node.anchor),
-    };
-    node.items().iter().for_each(|item| total.add(weight(item)));
-    node.entries().iter().flat_map(|entry| [&entry.key, &entry.value]).for_each(|child| total.add(weight(child)));
-    total
-}
-
-/// The keys of a mapping so far.
-#[derive(Default)]
-struct Seen(HashMap<Box<str>, Span>);
-
-impl Seen {
-    /// More keys than this are looked up by their hashes.
-    const FEW: usize = 16;
-
-    /// Returns where a key stands among the entries before it. To be asked for each.
-    fn earlier(&mut self, before: &[Entry], name: &str) -> Option<Span> {
-        if before.len() < Seen::FEW {
-            return before.iter().find(|entry| entry.key.text() == Some(name)).map(|entry| entry.key.span);
-        }
-        let unknown = if self.0.is_empty() { before } else { &before[before.len() - 1..] };
-        self.0.extend(unknown.iter().filter_map(|entry| Some((entry.key.text()?.into(), entry.key.span))));
-        self.0.get(name).copied()
     }
 }
 

@@ -44,9 +44,9 @@ pub fn run(plan: &Plan) -> Result<()> {
     };
     network::enter_own()?;
     let mut place = Place::new(&stead, &hello)?;
-    let load = load_average();
+    let load = super::load_average();
     let measures = measure(plan, &mut place, &hello)?;
-    eprintln!("\nload of the machine (1 minute) before and after: {load} and {}", load_average());
+    eprintln!("\nload of the machine (1 minute) before and after: {load} and {}", super::load_average());
     summary(&measures);
     Ok(())
 }
@@ -66,9 +66,4 @@ fn measure(plan: &Plan, place: &mut Place, hello: &std::path::Path) -> Result<Ve
     tell(times::many_replicas(place, plan.runs, plan.replicas)?);
     tell(rest::at_rest(place, plan.replicas)?);
     Ok(measures)
-}
-
-fn load_average() -> String {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().unwrap_or_default().to_owned()
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::bench::start;
+use crate::bench::{language, start};
 
 /// Measure Stead: a line of JSON for each figure, and a summary for people on standard error.
 #[derive(clap::Args)]
@@ -16,7 +16,19 @@ pub struct Bench {
 
 #[derive(clap::Subcommand)]
 enum Which {
+    Language(Language),
     Start(Start),
+}
+
+/// A manifest of a thousand services, and texts made to cost much.
+#[derive(clap::Args)]
+struct Language {
+    /// How often each time is taken
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    runs: u16,
+    /// How often each hostile text is tried
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    tries: u16,
 }
 
 /// From an accepted manifest to the first answer, and what containers cost at rest.
@@ -38,8 +50,14 @@ struct Start {
 
 impl Bench {
     pub fn run(self) -> Result<ExitCode> {
-        let Which::Start(Start { runs, replicas, beside, stead }) = self.which;
-        start::run(&start::Plan { runs: runs.into(), replicas: replicas.into(), beside, stead })?;
+        match self.which {
+            Which::Language(Language { runs, tries }) => {
+                language::run(&language::Plan { runs: runs.into(), tries: tries.into() })?;
+            }
+            Which::Start(Start { runs, replicas, beside, stead }) => {
+                start::run(&start::Plan { runs: runs.into(), replicas: replicas.into(), beside, stead })?;
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

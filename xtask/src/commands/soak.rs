@@ -10,7 +10,7 @@ use crate::soak;
 /// Try something again and again until it fails or Ctrl-C; goes on where it stopped the last time.
 #[derive(clap::Args)]
 pub struct Soak {
-    /// What to try: crashes, language, simulator, worlds
+    /// What to try: compose, crashes, language, simulator, worlds
     name: String,
     /// How long; by default until Ctrl-C. The round under way is always finished
     #[arg(long)]

@@ -34,7 +34,12 @@ pub(super) fn sources() -> Result<bool> {
 /// Prints the files that are not formatted; returns whether there are none.
 pub(super) fn format() -> Result<bool> {
     println!("tidy: format");
-    let Err(error) = workspace::cargo().args(["fmt", "--all", "--", "--check", "-l"]).run() else { return Ok(true) };
+    let fmt = || workspace::cargo().arg("fmt");
+    let check = ["--", "--check", "-l"];
+    // What is fuzzed is a workspace of its own.
+    let fuzz = workspace::root().join("spec/fuzz/Cargo.toml");
+    let ours = fmt().arg("--all").args(check).run();
+    let Err(error) = ours.and_then(|_| fmt().arg("--manifest-path").arg(fuzz).args(check).run()) else { return Ok(true) };
     let (text, root) = (format!("{error:#}"), workspace::root());
     let files: Vec<&str> = text.lines().filter(|line| line.ends_with(".rs") && Path::new(line).is_file()).collect();
     if files.is_empty() {
