@@ -89,13 +89,8 @@ pub fn import(text: &str, name: &str) -> Result<Imported, Vec<Problem>> {
     import.finish(&root, services)
 }
 
-static NOTHING: Node = Node {
-    span: yaml::Span { start: 0, end: 0 },
-    content: Content::Sequence { items: Vec::new(), flow: false },
-    anchor: None,
-    alias: None,
-    tag: None,
-};
+static NOTHING: Node =
+    Node { span: yaml::Span { start: 0, end: 0 }, content: Content::Sequence { items: Vec::new(), flow: false }, marks: None };
 
 fn missing(notes: &Notes<'_>, at: &At<'_>) -> Problem {
     let problem = Problem::at("", "there are no services here").code(Code::MissingField);

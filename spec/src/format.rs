@@ -65,7 +65,7 @@ fn unix(text: &str) -> Cow<'_, str> {
 
 fn has_anchors(node: &Node) -> bool {
     let below = node.items().iter().chain(node.entries().iter().flat_map(|entry| [&entry.key, &entry.value]));
-    node.anchor.is_some() || node.alias.is_some() || below.into_iter().any(has_anchors)
+    node.anchor().is_some() || node.alias().is_some() || below.into_iter().any(has_anchors)
 }
 
 /// The formatted text says the same as the document, comments included.

@@ -34,9 +34,15 @@ pub struct Node {
     /// Where it stands; of an alias, where the alias stands.
     pub span: Span,
     pub content: Content,
+    /// What few have: apart, so that the many are small.
+    pub marks: Option<Box<Marks>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Marks {
     /// `name` of `&name`.
     pub anchor: Option<Box<str>>,
-    /// `name` of `*name`, of which `content` is a copy.
+    /// `name` of `*name`, of which the content is a copy.
     pub alias: Option<Box<str>>,
     /// A tag as it was written, such as `!!binary`.
     pub tag: Option<Box<str>>,
@@ -120,6 +126,18 @@ impl Node {
             Content::Scalar { text, .. } => Some(text),
             _ => None,
         }
+    }
+
+    pub fn anchor(&self) -> Option<&str> {
+        self.marks.as_ref()?.anchor.as_deref()
+    }
+
+    pub fn alias(&self) -> Option<&str> {
+        self.marks.as_ref()?.alias.as_deref()
+    }
+
+    pub fn tag(&self) -> Option<&str> {
+        self.marks.as_ref()?.tag.as_deref()
     }
 
     pub fn entries(&self) -> &[Entry] {

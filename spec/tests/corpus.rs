@@ -1,6 +1,7 @@
 //! The corpus and the words from which the language is fuzzed: on each text holds what the fuzzer tries on its own.
 
 #[path = "../fuzz/src/lib.rs"]
+#[allow(unreachable_pub, reason = "elsewhere it is a library")]
 mod invariants;
 
 use std::collections::BTreeSet;

@@ -121,7 +121,7 @@ fn case(text: String) -> Option<Case> {
 /// What only YAML has, tags and doubtful words, becomes null, which is valid nowhere.
 fn document(node: &Node) -> Option<Value> {
     let value = match (&node.content, node.plain()) {
-        _ if node.tag.is_some() => Value::Null,
+        _ if node.tag().is_some() => Value::Null,
         (Content::Mapping { entries, .. }, _) => {
             let entry = |entry: &spec::yaml::Entry| Some((entry.key.text()?.to_owned(), document(&entry.value)?));
             Value::Object(entries.iter().map(entry).collect::<Option<_>>()?)

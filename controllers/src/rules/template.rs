@@ -73,7 +73,7 @@ fn args(command: &Command, config: &image::Config) -> Vec<String> {
 /// away until it can be served, and restarts nothing.
 fn probe(template: &Template, address: Ipv4Addr) -> Option<Probe> {
     let Some(health) = &template.health else {
-        let accepts = Health::of(Check::Tcp(TcpCheck { port: Some(template.port?) }));
+        let accepts = Health::of(&Check::Tcp(TcpCheck { port: Some(template.port?) }));
         return timed(&accepts, template, address).map(|probe| Probe { restart: false, ..probe });
     };
     timed(health, template, address)

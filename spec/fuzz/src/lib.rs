@@ -32,7 +32,7 @@ fn joined(text: &str) {
     let with = read(&format!("{text}stranger: 1\n"));
     let entries = |reading: &Reading| {
         let root = reading.document.as_ref()?.root.as_ref()?;
-        root.tag.is_none().then(|| root.entries().len())
+        root.tag().is_none().then(|| root.entries().len())
     };
     let one_more = entries(&with).is_some_and(|after| entries(&alone).is_some_and(|before| before > 0 && before + 1 == after));
     if text.ends_with('\n') && one_more && alone.problems.len() < FULL {

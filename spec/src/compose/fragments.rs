@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::at::At;
 use super::notes::Notes;
-use crate::yaml::{Content, Entry, Node, Style};
+use crate::yaml::{Content, Entry, Marks, Node, Style};
 
 /// Returns the tree with merge keys (<https://yaml.org/type/merge.html>) filled in and tags taken off.
 pub(super) fn resolve(root: Node, notes: &mut Notes<'_>) -> Node {
@@ -14,7 +14,7 @@ pub(super) fn resolve(root: Node, notes: &mut Notes<'_>) -> Node {
 
 /// Says which tags there are, and what is merged and cannot be. Compose has two of its own, which are about other files than this one.
 fn tell(at: &At<'_>, notes: &mut Notes<'_>) {
-    match at.node.tag.as_deref() {
+    match at.node.tag() {
         Some("!reset") => return notes.leave_out(at, "`!reset` takes it away, which is for files that are laid over others"),
         Some("!override") => notes.add(at, "`!override` is left out: there is no other file; the value is kept"),
         Some(tag) if !tag.starts_with("!!") && !tag.starts_with("!<tag:yaml.org,2002:") => {
@@ -39,7 +39,7 @@ fn not_merged(at: &At<'_>, notes: &mut Notes<'_>) {
 }
 
 fn is_reset(node: &Node) -> bool {
-    node.tag.as_deref() == Some("!reset")
+    node.tag() == Some("!reset")
 }
 
 fn merged(node: Node) -> Node {
@@ -50,7 +50,8 @@ fn merged(node: Node) -> Node {
         }
         scalar => scalar,
     };
-    Node { content, tag: None, ..node }
+    let marks = node.marks.map(|marks| Box::new(Marks { tag: None, ..*marks }));
+    Node { content, marks, ..node }
 }
 
 /// Fields that are written win over merged ones, and earlier merged ones over later ones.

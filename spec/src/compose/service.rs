@@ -8,7 +8,7 @@ use crate::yaml::quoted;
 
 pub(super) fn read<'a>(import: &mut Import<'a>, key: &str, here: &At<'a>) -> Option<(ServiceName, Service)> {
     let name = import.names.service(key)?.clone();
-    let mut service = Service::of(image::read(import, here, &name));
+    let mut service = Service::of(&image::read(import, here, &name));
     service.command = command::read(import, here);
     for (field, at) in here.fields() {
         self::field(import, field, &at, &name, &mut service);

@@ -39,7 +39,7 @@ pub(super) fn read<'a>(import: &mut Import<'a>, root: &At<'a>) {
 }
 
 fn has_anchor(node: &Node) -> bool {
-    node.anchor.is_some() || node.items().iter().any(has_anchor) || node.entries().iter().any(|entry| has_anchor(&entry.value))
+    node.anchor().is_some() || node.items().iter().any(has_anchor) || node.entries().iter().any(|entry| has_anchor(&entry.value))
 }
 
 /// Says which services are no longer kept apart.

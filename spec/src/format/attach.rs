@@ -56,7 +56,7 @@ type Pair<'n> = (Option<&'n Node>, &'n Node);
 impl<'a> Attacher<'a> {
     /// Returns a value with its comments, and those that have no place in it; those of `within` stand above its first member.
     fn value(&mut self, node: &Node, within: Vec<Comment>, place: Place) -> (Item, Vec<Comment>) {
-        if let Some(alias) = &node.alias {
+        if let Some(alias) = node.alias() {
             self.end = Some(node.span.end);
             return (Item::of(Kind::Alias(alias.to_string())), within);
         }
@@ -147,7 +147,7 @@ impl<'a> Attacher<'a> {
         });
         let line = self.layout.line(self.end.unwrap_or(start));
         // The first member of such a block begins on the line of the dash.
-        let is_compact = is_block(value) && key.is_none() && value.anchor.is_none() && value.tag.is_none();
+        let is_compact = is_block(value) && key.is_none() && value.anchor().is_none() && value.tag().is_none();
         for comment in self.pending(first(value)) {
             let is_near = !is_block(value) || self.layout.line(comment.span.start) == line;
             let has_room = comment.trailing && !is_compact && is_near;
@@ -200,12 +200,13 @@ impl<'a> Attacher<'a> {
 }
 
 fn is_block(value: &Node) -> bool {
-    value.alias.is_none() && matches!(value.content, Content::Sequence { flow: false, .. } | Content::Mapping { flow: false, .. })
+    value.alias().is_none()
+        && matches!(value.content, Content::Sequence { flow: false, .. } | Content::Mapping { flow: false, .. })
 }
 
 /// Returns where the first token of a value's content stands; of an empty value, before all.
 fn first(value: &Node) -> usize {
-    if value.alias.is_some() {
+    if value.alias().is_some() {
         return value.span.start;
     }
     match &value.content {
@@ -243,7 +244,7 @@ fn split_head(collection: &mut Collection) {
 }
 
 fn properties(node: &Node) -> String {
-    let anchor = node.anchor.as_ref().map(|anchor| format!("&{anchor}"));
-    let tag = node.tag.as_ref().map(ToString::to_string);
+    let anchor = node.anchor().map(|anchor| format!("&{anchor}"));
+    let tag = node.tag().map(str::to_owned);
     anchor.into_iter().chain(tag).collect::<Vec<_>>().join(" ")
 }

@@ -19,7 +19,7 @@ pub(super) fn same(one: &Document, other: &Document) -> bool {
 }
 
 fn same_value(one: &Node, other: &Node) -> bool {
-    let properties = |node: &Node| (node.anchor.clone(), node.alias.clone(), node.tag.clone());
+    let properties = |node: &Node| node.marks.clone();
     let contents = match (&one.content, &other.content) {
         (Content::Scalar { text, .. }, Content::Scalar { text: other_text, .. }) => {
             let (meaning, other_meaning) = (meaning(one), meaning(other));
@@ -53,7 +53,7 @@ enum Meaning {
 /// Quotes make no difference to texts, nor to what has a tag.
 fn meaning(node: &Node) -> Meaning {
     match node.plain() {
-        _ if node.tag.is_some() => Meaning::Text,
+        _ if node.tag().is_some() => Meaning::Text,
         None | Some(Plain::Text(_)) => Meaning::Text,
         Some(Plain::Null) => Meaning::Nothing,
         Some(_) => Meaning::Other,

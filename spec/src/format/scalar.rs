@@ -40,8 +40,8 @@ impl Scalar {
         let one_line = !text.contains('\n');
         let form = match style {
             Style::Plain if node.span.start == node.span.end => Form::Empty,
-            Style::Plain if node.tag.is_some() && one_line => Form::Raw,
-            Style::Plain if matches!(node.plain(), Some(Plain::Text(_))) && node.tag.is_none() => Form::Text,
+            Style::Plain if node.tag().is_some() && one_line => Form::Raw,
+            Style::Plain if matches!(node.plain(), Some(Plain::Text(_))) && node.tag().is_none() => Form::Text,
             Style::Plain if one_line => Form::Raw,
             Style::Literal | Style::Folded if text.is_empty() => Form::Quoted,
             Style::Folded if !text.trim_start_matches('\n').is_empty() => Form::Folded(folded(node, source)),

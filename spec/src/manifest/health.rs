@@ -98,7 +98,7 @@ model! {
 
 impl Health {
     /// Returns a check with all times as they are when nothing is said.
-    pub fn of(check: Check) -> Health {
+    pub fn of(check: &Check) -> Health {
         let given = serde_json::json!({ "check": check });
         serde_json::from_value(given).expect("all other fields have defaults")
     }

@@ -181,7 +181,7 @@ impl<'a> Reader<'a> {
         if self.more {
             return None;
         }
-        if let Some(tag) = &here.node.tag {
+        if let Some(tag) = here.node.tag() {
             let problem = Problem::at("", format!("{} is a tag, and the language has none", quoted(tag))).code(Code::Syntax);
             self.broken(here.path, here.span(), problem.fix("leave the tag out"));
             return None;

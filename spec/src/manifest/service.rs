@@ -218,7 +218,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 impl Service {
     /// Returns a service that says nothing but its image.
-    pub fn of(image: Image) -> Service {
+    pub fn of(image: &Image) -> Service {
         let text = serde_json::json!({ "image": image });
         serde_json::from_value(text).expect("all other fields have defaults")
     }

@@ -7,7 +7,7 @@ use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, S
 
 use super::keys::Keys;
 use super::weight::Weight;
-use super::{Comment, Content, Document, Entry, Fault, Node, Span, Style, faults, quoted};
+use super::{Comment, Content, Document, Entry, Fault, Marks, Node, Span, Style, faults, quoted};
 
 /// Longest text that is read.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -232,13 +232,15 @@ impl<'a> Builder<'a> {
         content: Content,
         tag: Option<Cow<'_, Tag>>,
     ) -> Result<Node, Fault> {
-        let tag = tag.map(|tag| tag.original().into());
-        let node = Node { span, content, anchor: None, alias: None, tag };
+        let marks = tag.map(|tag| Box::new(Marks { tag: Some(tag.original().into()), ..Marks::default() }));
+        let node = Node { span, content, marks };
         let Some(name) = name else { return Ok(node) };
         self.open.remove(&id);
         self.count(Weight::of(&node), span)?;
-        self.anchors.insert(id, Node { alias: Some(name.clone()), ..node.clone() });
-        Ok(Node { anchor: Some(name), ..node })
+        let marks = node.marks.as_deref().cloned().unwrap_or_default();
+        let copy = Marks { alias: Some(name.clone()), ..marks.clone() };
+        self.anchors.insert(id, Node { marks: Some(Box::new(copy)), ..node.clone() });
+        Ok(Node { marks: Some(Box::new(Marks { anchor: Some(name), ..marks })), ..node })
     }
 
     fn alias(&mut self, id: usize, span: Span) -> Result<Node, Fault> {

@@ -38,7 +38,8 @@ fn is_doubtful_word(text: &str) -> bool {
 fn number<'a>(text: &str) -> Option<Plain<'a>> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let first = digits.bytes().next()?;
-    if !first.is_ascii_digit() && !(first == b'.' && digits.bytes().nth(1).is_some_and(|b| b.is_ascii_digit())) {
+    let is_number = first.is_ascii_digit() || (first == b'.' && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit));
+    if !is_number {
         return None;
     }
     if digits.bytes().all(|b| b.is_ascii_digit()) {

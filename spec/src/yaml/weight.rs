@@ -18,10 +18,10 @@ impl Weight {
 
     /// Weighs a copy of a tree.
     pub(super) fn of(node: &Node) -> Weight {
-        let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+        let length = |text: Option<&str>| text.map_or(0, str::len);
         let mut total = Weight {
             nodes: 1,
-            bytes: node.text().map_or(0, str::len) + length(&node.tag) + length(&node.alias) + length(&node.anchor),
+            bytes: node.text().map_or(0, str::len) + length(node.tag()) + length(node.alias()) + length(node.anchor()),
         };
         node.items().iter().for_each(|item| total.add(Weight::of(item)));
         node.entries().iter().flat_map(|entry| [&entry.key, &entry.value]).for_each(|child| total.add(Weight::of(child)));

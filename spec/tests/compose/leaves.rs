@@ -138,7 +138,7 @@ fn without(node: &Node, steps: &[usize]) -> Node {
 
 /// Writes a tree in blocks, with its tags, and with copies for aliases.
 fn print(node: &Node, indent: usize, text: &mut String) {
-    let tag = node.tag.as_deref().map(|tag| format!("{tag} ")).unwrap_or_default();
+    let tag = node.tag().map(|tag| format!("{tag} ")).unwrap_or_default();
     let space = " ".repeat(indent);
     match &node.content {
         Content::Scalar { text: scalar, style: Style::Plain } => writeln!(text, " {tag}{scalar}").unwrap(),

@@ -10,8 +10,11 @@ pub(crate) struct Hostile {
     pub(crate) text: String,
 }
 
+/// Name of a kind, and what makes its texts.
+type Kind = (&'static str, fn() -> Vec<Hostile>);
+
 /// Texts by kind.
-pub(crate) const KINDS: &[(&str, fn() -> Vec<Hostile>)] =
+pub(crate) const KINDS: &[Kind] =
     &[("aliases", aliases), ("depth", depth), ("mistakes", mistakes), ("services", services), ("size", size), ("width", width)];
 
 fn hostile(name: &'static str, text: impl Into<String>) -> Hostile {

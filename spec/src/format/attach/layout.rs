@@ -33,7 +33,7 @@ impl<'a> Layout<'a> {
         let line = self.starts[self.line(node.span.start)];
         let mut before = &self.text[line..node.span.start];
         let mut opening = node.span.start;
-        for _ in node.anchor.iter().chain(&node.tag) {
+        for _ in node.anchor().iter().chain(&node.tag()) {
             let words = before.trim_end();
             let word = words.rfind([' ', '\t']).map_or(0, |at| at + 1);
             if !words[word..].starts_with(['&', '!']) {

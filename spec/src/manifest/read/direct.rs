@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
     /// Returns the scalar's text, if nothing takes it for anything else.
     fn text(self) -> Result<&'a str, Error> {
         match self.node.plain() {
-            None | Some(Plain::Text(_)) if self.node.tag.is_none() => self.node.text().ok_or_else(wrong),
+            None | Some(Plain::Text(_)) if self.node.tag().is_none() => self.node.text().ok_or_else(wrong),
             _ => Err(wrong()),
         }
     }
@@ -88,7 +88,7 @@ impl<'a> Deserializer<'a> for Reader<'a> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.node.tag.is_some() {
+        if self.node.tag().is_some() {
             return Err(wrong());
         }
         match (self.shape, &self.node.content) {
