@@ -33,9 +33,6 @@ fn check(kind: &str, expected: &Expect) {
 fn bounded(name: &str, Counts { peak_bytes, allocations, .. }: Counts) {
     assert!(peak_bytes < MEMORY_MAX, "{name}: {} MiB of memory", peak_bytes >> 20);
     assert!(allocations < ALLOCATIONS_MAX, "{name}: {allocations} allocations");
-    if std::env::var_os("STEAD_SHOW").is_some() {
-        eprintln!("{name}: {:.1} MiB, {allocations}", peak_bytes as f64 / 1048576.0);
-    }
 }
 
 /// Returns how many problems there are, and the first.
