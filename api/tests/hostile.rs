@@ -160,7 +160,9 @@ async fn hostile_manifests_are_refused_quickly() {
             let started = std::time::Instant::now();
             let error = daemon.client.put_manifest(&text, media_type, PutOptions::default()).await.unwrap_err();
             let start: String = text.chars().take(40).collect();
-            assert_eq!(error.reason(), Some(Reason::InvalidManifest), "{start}: {error:?}");
+            // What is called JSON and is none is refused as that.
+            let reason = error.reason().filter(|reason| *reason != Reason::BadBody || media_type == ManifestType::Json);
+            assert!(matches!(reason, Some(Reason::InvalidManifest | Reason::BadBody)), "{start}: {error:?}");
             assert!(started.elapsed() < Duration::from_secs(2), "{start}: {:?}", started.elapsed());
         }
     }

@@ -16,7 +16,10 @@ const RUN: Duration = Duration::from_secs(3);
 fn main() {
     let directory = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    println!("{:>8} {:>8} {:>8} {:>12} {:>10} {:>10} {:>8}", "flush", "tasks", "objects", "commits/s", "p50", "p99", "per group");
+    println!(
+        "{:>8} {:>8} {:>8} {:>12} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "flush", "tasks", "objects", "commits/s", "p50", "p99", "per group", "flushes", "written"
+    );
     for objects in [100, 10_000] {
         let file = std::path::Path::new(&directory).join(format!("commit_bench.{}", std::process::id()));
         let writers = OUTSIDE_WRITERS.iter().copied().chain([(Kind::Image, Half::Spec, WRITER)]);
@@ -46,7 +49,7 @@ fn put(object: usize, value: u64) -> Op {
 }
 
 async fn measure(store: &Store, objects: usize, durable: bool, tasks: usize) {
-    let (before, started) = (store.metrics(), Instant::now());
+    let (before, written, started) = (store.metrics(), written(), Instant::now());
     let tasks: Vec<_> = (0..tasks).map(|task| tokio::spawn(commit_for(store.clone(), objects, durable, task, tasks))).collect();
     let count = tasks.len();
     let mut latencies = Vec::new();
@@ -59,7 +62,19 @@ async fn measure(store: &Store, objects: usize, durable: bool, tasks: usize) {
     let at =
         |percent: usize| format!("{:?}", Duration::from_micros(latencies[latencies.len() * percent / 100].as_micros() as u64));
     let rate = latencies.len() as f64 / elapsed.as_secs_f64();
-    println!("{durable:>8} {count:>8} {objects:>8} {rate:>12.0} {:>10} {:>10} {per_group:>8.1}", at(50), at(99));
+    let flushes = (after.flushes - before.flushes) as f64 / latencies.len() as f64;
+    let written = (self::written() - written) / latencies.len() as u64;
+    println!(
+        "{durable:>8} {count:>8} {objects:>8} {rate:>12.0} {:>10} {:>10} {per_group:>10.1} {flushes:>10.3} {written:>10}",
+        at(50),
+        at(99)
+    );
+}
+
+/// Returns how many bytes this process has written to anything.
+fn written() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").expect("a process may read its own figures");
+    io.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse().ok()).expect("bytes written")
 }
 
 async fn commit_for(store: Store, objects: usize, durable: bool, task: usize, tasks: usize) -> Vec<Duration> {

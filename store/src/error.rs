@@ -16,10 +16,13 @@ pub enum Error {
     Open { file: PathBuf, source: Arc<std::io::Error> },
     #[error("the store {} is held by another process: only one Stead can use it at a time", file.display())]
     Held { file: PathBuf },
-    #[error("the store {} is damaged ({detail}): put a backup in its place, or move it away to start with an empty one", file.display())]
+    #[error("the store {} is damaged ({detail}): put a backup in its place, or move it away to start with an empty store", file.display())]
     Damaged { file: PathBuf, detail: String },
     #[error("the store {} has format {found}, and this version of Stead reads up to {FORMAT}: run the newer Stead", file.display())]
     Newer { file: PathBuf, found: u64 },
+
+    #[error("the file {} cannot be written", file.display())]
+    Backup { file: PathBuf, source: Arc<std::io::Error> },
 
     #[error("{} may not {what} {key}", describe(*writer))]
     NotWriter { key: Key, what: &'static str, writer: Writer },
@@ -47,6 +50,9 @@ pub enum Error {
     TooManyOps { ops: usize },
     #[error("{key} would take {bytes} bytes, over the limit of {OBJECT_BYTES_MAX}")]
     TooLarge { key: Key, bytes: usize },
+
+    #[error("a transaction writes volatile kinds and others: write them apart")]
+    Mixed,
 
     #[error("the disk of the store is full: free some space, nothing was written")]
     Full,

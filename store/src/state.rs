@@ -1,18 +1,16 @@
 //! What readers see: all objects, and the latest batches.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use spec::{Key, Object};
+use spec::{Change, Key, Kind, Object};
 
+use crate::disk::Disk;
+use crate::log::Loaded;
 use crate::metrics::Counters;
+use crate::ring::{Kept, NoPlace, Ring};
+use crate::volatile::Volatile;
 use crate::{Batch, Cursor, Error, Stale};
-
-/// Batches kept for watchers: minutes of a busy store, and a few megabytes.
-const RING_BATCHES: usize = 2048;
-
-/// Changes kept for watchers, over all batches: bounds the memory that large transactions hold.
-const RING_CHANGES: usize = 1 << 16;
 
 /// Shared by all handles and the committer, which alone writes it.
 #[derive(Debug)]
@@ -22,28 +20,45 @@ pub(crate) struct Shared {
     state: RwLock<State>,
     /// Why nothing can be written at the moment.
     failure: Mutex<Option<Error>>,
+    room: Room,
+}
+
+/// Where users' writes need room.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub disk: Arc<dyn Disk>,
+    /// What must stay free after all that users write.
+    pub keep_free_bytes: u64,
+}
+
+impl Room {
+    /// Returns whether there is less than what must stay free.
+    fn is_short(&self) -> bool {
+        // A disk that does not say is taken at its word when it is written to.
+        self.keep_free_bytes > 0 && self.disk.free_bytes().is_ok_and(|free| free < self.keep_free_bytes)
+    }
 }
 
 #[derive(Debug)]
 pub(crate) struct State {
     pub objects: BTreeMap<Key, Arc<Object>>,
     pub head: u64,
-    ring: Ring,
-}
-
-#[derive(Debug)]
-struct Ring {
-    /// Revision up to which batches are forgotten.
-    base: u64,
-    batches: VecDeque<Arc<Batch>>,
-    changes: usize,
+    pub ring: Ring,
+    pub volatile: Volatile,
 }
 
 impl Shared {
-    pub(crate) fn new(epoch: u64, head: u64, objects: BTreeMap<Key, Arc<Object>>) -> Shared {
-        let ring = Ring { base: head, batches: VecDeque::new(), changes: 0 };
-        let state = RwLock::new(State { objects, head, ring });
-        Shared { epoch, counters: Counters::default(), state, failure: Mutex::new(None) }
+    pub(crate) fn new(loaded: Loaded, volatile: BTreeSet<Kind>, room: Room) -> Shared {
+        let Loaded { epoch, head, mut objects, ring } = loaded;
+        // A kind may have become volatile since the file was written.
+        objects.retain(|key, _| !volatile.contains(&key.kind));
+        let state = RwLock::new(State { objects, head, ring, volatile: Volatile::new(volatile) });
+        Shared { epoch, counters: Counters::default(), state, failure: Mutex::new(None), room }
+    }
+
+    /// Refuses users' writes while there is little room.
+    pub(crate) fn room(&self) -> Result<(), Error> {
+        if self.room.is_short() { Err(Error::Full) } else { Ok(()) }
     }
 
     pub(crate) fn failure(&self) -> Option<Error> {
@@ -60,11 +75,18 @@ impl Shared {
     }
 
     /// Makes the batches of one group visible, all at once.
-    pub(crate) fn publish(&self, batches: impl IntoIterator<Item = Arc<Batch>>) {
+    pub(crate) fn publish(&self, batches: impl IntoIterator<Item = Kept>) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        for batch in batches {
-            state.publish(batch);
+        for kept in batches {
+            state.publish(kept);
         }
+    }
+
+    /// Makes volatile changes visible.
+    pub(crate) fn publish_volatile(&self, changes: Vec<Change>) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.set(&changes);
+        state.volatile.push(changes);
     }
 
     pub(crate) fn cursor(&self, revision: u64) -> Cursor {
@@ -74,43 +96,32 @@ impl Shared {
     /// Returns the oldest batch after `revision`; `None` when there is none yet.
     pub(crate) fn batch_after(&self, revision: u64) -> Result<Option<Arc<Batch>>, Stale> {
         let state = self.read();
-        let ring = &state.ring;
-        if ring.base <= revision && revision <= state.head {
-            let index = ring.batches.partition_point(|batch| batch.cursor.revision <= revision);
-            return Ok(ring.batches.get(index).cloned());
-        }
-        drop(state);
-        Err(self.range())
+        state.ring.after(revision, state.head).map_err(|NoPlace| state.range(self.epoch))
     }
 
     /// Returns what can be watched from.
     pub(crate) fn range(&self) -> Stale {
-        let state = self.read();
-        Stale { oldest: self.cursor(state.ring.base), head: self.cursor(state.head) }
+        self.read().range(self.epoch)
     }
 }
 
 impl State {
-    fn publish(&mut self, batch: Arc<Batch>) {
-        for change in &batch.changes {
+    pub(crate) fn range(&self, epoch: u64) -> Stale {
+        Stale { oldest: Cursor { epoch, revision: self.ring.base() }, head: Cursor { epoch, revision: self.head } }
+    }
+
+    fn publish(&mut self, kept: Kept) {
+        self.set(&kept.batch.changes);
+        self.head = kept.batch.cursor.revision;
+        self.ring.push(kept);
+    }
+
+    fn set(&mut self, changes: &[Change]) {
+        for change in changes {
             match &change.new {
                 Some(new) => self.objects.insert(change.key.clone(), new.clone()),
                 None => self.objects.remove(&change.key),
             };
-        }
-        self.head = batch.cursor.revision;
-        self.ring.push(batch);
-    }
-}
-
-impl Ring {
-    fn push(&mut self, batch: Arc<Batch>) {
-        self.changes += batch.changes.len();
-        self.batches.push_back(batch);
-        while self.batches.len() > RING_BATCHES || (self.changes > RING_CHANGES && self.batches.len() > 1) {
-            let Some(oldest) = self.batches.pop_front() else { return };
-            self.base = oldest.cursor.revision;
-            self.changes -= oldest.changes.len();
         }
     }
 }

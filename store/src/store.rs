@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::committer::{Committer, Job, QUEUE};
 use crate::log::{self, Loaded, Log};
-use crate::state::Shared;
-use crate::{Committed, Cursor, Error, Metrics, Stale, Transaction, Watch, Writers};
+use crate::state::{Room, Shared};
+use crate::{Committed, Cursor, Disk, Error, Metrics, Options, Stale, Transaction, Watch, Writers};
 
 /// A handle to a store; clones are of the same one, which is shut down with the last of them.
 #[derive(Clone, Debug)]
@@ -38,8 +38,17 @@ struct Jobs {
 impl Store {
     /// Opens the store in `file`, and makes it when there is none. One process holds it at a time.
     pub fn open(file: &Path, writers: Writers) -> Result<Store, Error> {
-        let (log, loaded) = Log::open(file)?;
-        Ok(Store::start(log, loaded, writers))
+        Store::open_with(file, writers, &Options::default())
+    }
+
+    /// Opens the store in `file` as [`Store::open`] does, with limits of its own.
+    pub fn open_with(file: &Path, writers: Writers, options: &Options) -> Result<Store, Error> {
+        Ok(Store::start(Log::open(file, options)?, writers, options))
+    }
+
+    /// Opens the store on anything that holds bytes, and makes it when there are none: for tests with disks that fail.
+    pub fn open_on(disk: impl Disk, writers: Writers, options: &Options) -> Result<Store, Error> {
+        Ok(Store::start(Log::open_on(Arc::new(disk), options)?, writers, options))
     }
 
     /// Returns an empty store that is gone with its last handle.
@@ -49,19 +58,37 @@ impl Store {
 
     /// Returns an empty store in memory whose uids and cursors are the same each time: for replays.
     pub fn in_memory_with_epoch(writers: Writers, epoch: u64) -> Store {
-        let (log, loaded) = Log::in_memory(epoch);
-        Store::start(log, loaded, writers)
+        let options = Options::default();
+        Store::start(Log::in_memory(epoch, &options), writers, &options)
     }
 
-    fn start(log: Log, loaded: Loaded, writers: Writers) -> Store {
-        let shared = Arc::new(Shared::new(loaded.epoch, loaded.head, loaded.objects));
+    /// Returns an empty store that is gone with its last handle, with limits of its own.
+    pub fn in_memory_with(writers: Writers, options: &Options) -> Store {
+        Store::start(Log::in_memory(log::random(), options), writers, options)
+    }
+
+    fn start((log, loaded): (Log, Loaded), writers: Writers, options: &Options) -> Store {
+        let head = loaded.head;
+        let room = Room { disk: log.disk().clone(), keep_free_bytes: options.keep_free_bytes };
+        let shared = Arc::new(Shared::new(loaded, options.volatile.clone(), room));
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let (waker, wake) = watch::channel(loaded.head);
-        let committer = Committer { shared: shared.clone(), writers, log, wake: waker };
+        let (waker, wake) = watch::channel(head);
+        let committer = Committer {
+            shared: shared.clone(),
+            writers,
+            log,
+            full_retry: options.full_retry,
+            session: log::random(),
+            wake: waker,
+        };
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || committer.run(jobs));
         // Without a thread the process is of no use; the operating system refuses one only when it is out of memory.
         let thread = thread.expect("the store's thread starts");
         Store { shared, wake, jobs: Arc::new(Jobs { queue: Some(queue), thread: Some(thread) }) }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// Applies `tx` whole or not at all; returns once that is on disk, if it is durable.
@@ -89,7 +116,7 @@ impl Store {
         self.shared.cursor(self.shared.read().head)
     }
 
-    /// Follows the store from `since`, or from now.
+    /// Follows the store from `since`, or from now. Of volatile kinds, a watch from a cursor gives first all there is.
     pub fn watch(&self, since: Option<Cursor>) -> Result<Watch, Stale> {
         Watch::new(self.shared.clone(), since, self.wake.clone())
     }
@@ -103,11 +130,12 @@ impl Store {
         self.len() == 0
     }
 
-    /// Returns why the latest commit could not be written, if it could not.
+    /// Returns why the latest commit could not be written, or why users' writes are refused, if they are.
     ///
     /// A full disk is tried again by the next commits; any other failure lasts until the store is opened again.
     pub fn writable(&self) -> Result<(), Error> {
-        self.shared.failure().map_or(Ok(()), Err)
+        self.shared.failure().map_or(Ok(()), Err)?;
+        self.shared.room()
     }
 
     pub fn metrics(&self) -> Metrics {

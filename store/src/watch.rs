@@ -36,23 +36,32 @@ pub enum Ended {
 }
 
 /// One reader of the batches, at its own pace: it pulls, and costs writers nothing.
+///
+/// Changes of volatile kinds come in batches of their own, which have the cursor of the batch before them. A watch from a cursor
+/// begins with all volatile objects there are, if any: what its reader knew of before and is not told of there is gone.
 #[derive(Debug)]
 pub struct Watch {
     shared: Arc<Shared>,
     /// Revision of the last batch given.
     seen: u64,
+    /// Last beat given of the volatile kinds.
+    beat: u64,
+    /// Volatile objects that are given first.
+    first: Vec<Change>,
     wake: watch::Receiver<u64>,
 }
 
 impl Watch {
     pub(crate) fn new(shared: Arc<Shared>, since: Option<Cursor>, wake: watch::Receiver<u64>) -> Result<Watch, Stale> {
-        let head = shared.read().head;
-        let since = since.unwrap_or(shared.cursor(head));
+        let state = shared.read();
+        let first = since.map(|_| state.volatile.all(&state.objects)).unwrap_or_default();
+        let (since, beat) = (since.unwrap_or(shared.cursor(state.head)), state.volatile.beat);
+        drop(state);
         if since.epoch != shared.epoch {
             return Err(shared.range());
         }
         shared.batch_after(since.revision)?;
-        Ok(Watch { shared, seen: since.revision, wake })
+        Ok(Watch { shared, seen: since.revision, beat, first, wake })
     }
 
     /// Returns the next batch, once there is one.
@@ -68,12 +77,26 @@ impl Watch {
 
     /// Returns the next batch if there is one.
     pub fn try_next(&mut self) -> Result<Option<Arc<Batch>>, Ended> {
-        let batch = self.shared.batch_after(self.seen).map_err(|_| Ended::Lagged)?;
-        match &batch {
-            Some(batch) => self.seen = batch.cursor.revision,
-            None if self.wake.has_changed().is_err() => return Err(Ended::Closed),
-            None => (),
+        if !self.first.is_empty() {
+            return Ok(Some(Arc::new(Batch { cursor: self.cursor(), changes: std::mem::take(&mut self.first) })));
         }
+        // Asked before the rest, so that an end is told only when there is nothing more.
+        let is_closed = self.wake.has_changed().is_err();
+        let batch = self.shared.batch_after(self.seen).map_err(|_| Ended::Lagged)?;
+        if let Some(batch) = batch {
+            self.seen = batch.cursor.revision;
+            return Ok(Some(batch));
+        }
+        match self.volatile()? {
+            None if is_closed => Err(Ended::Closed),
+            batch => Ok(batch),
+        }
+    }
+
+    fn volatile(&mut self) -> Result<Option<Arc<Batch>>, Ended> {
+        let changes = self.shared.read().volatile.after(self.beat).map_err(|_| Ended::Lagged)?;
+        let batch = changes.map(|changes| Arc::new(Batch { cursor: self.cursor(), changes: changes.to_vec() }));
+        self.beat += u64::from(batch.is_some());
         Ok(batch)
     }
 

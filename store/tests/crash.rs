@@ -1,4 +1,4 @@
-//! Ended at any point, a store holds every durable transaction it acknowledged, and no half of one.
+//! Ended at any point, a store holds every durable transaction it acknowledged, and no half of one; watchers go on without a gap.
 
 mod common;
 
@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use common::*;
-use spec::Spec;
 use spec::plan::Writer;
-use store::{Store, Transaction};
+use spec::{Key, Object, Spec};
+use store::{Cursor, Store, Transaction};
 
 /// Set for the child, which is this same binary: the file it commits to.
 const CHILD: &str = "STORE_CRASH_TEST_FILE";
@@ -74,18 +75,34 @@ fn run_and_kill(file: &Path, acks: usize) -> Vec<String> {
     printed
 }
 
+/// Checks that a watcher who was told of `number`, at `revision`, is told of each number after it, once.
+fn check_watch(store: &Store, key: &Key, number: u64, revision: u64) {
+    let epoch = store.head().to_string().split_once('-').unwrap().0.to_owned();
+    let since: Cursor = format!("{epoch}-{revision:x}").parse().unwrap();
+    let mut watch = store.watch(Some(since)).unwrap();
+    let batches: Vec<_> = std::iter::from_fn(|| watch.try_next().unwrap()).collect();
+    let changes = batches.iter().flat_map(|batch| &batch.changes).filter(|change| change.key == *key);
+    let spec = |object: &Option<Arc<Object>>| object.as_ref().map(|object| value(&object.spec));
+    let told = changes.filter(|change| spec(&change.old) != spec(&change.new)).map(|change| spec(&change.new).unwrap());
+    let last = value(&store.get(key).unwrap().spec);
+    assert_eq!(told.collect::<Vec<_>>(), (number + 1..=last).collect::<Vec<_>>(), "{key} since {since}");
+}
+
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_and_nothing_is_half_done() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("store");
     let (mut acknowledged, mut highest) = (BTreeMap::new(), 0);
     for round in 0..10 {
+        let mut acks = Vec::new();
         for line in run_and_kill(&file, 20 + 37 * round) {
             let words: Vec<&str> = line.split(' ').collect();
             match words[..] {
                 ["ACK", lane, number, revision] => {
-                    acknowledged.insert(lane.to_owned(), number.parse::<u64>().unwrap());
-                    highest = highest.max(revision.parse().unwrap());
+                    let (number, revision) = (number.parse::<u64>().unwrap(), revision.parse().unwrap());
+                    acknowledged.insert(lane.to_owned(), number);
+                    highest = highest.max(revision);
+                    acks.push((lane.to_owned(), number, revision));
                 }
                 ["SEEN", revision] => highest = highest.max(revision.parse().unwrap_or(0)),
                 _ => (),
@@ -99,6 +116,9 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_half_done() {
             assert!(a <= number + 1, "round {round}, lane {lane}: {a} was never asked for");
         }
         assert!(store.head().revision() >= highest, "a revision that was seen would be used again");
+        for (lane, number, revision) in acks.iter().rev().step_by(7) {
+            check_watch(&store, &image(&format!("{lane}a")), *number, *revision);
+        }
     }
     assert_eq!(acknowledged.len(), LANES);
 }
