@@ -100,21 +100,24 @@ fn folder_name(file: &Path) -> String {
 /// Writes a new file, or with `force` over one that is there; that one keeps its text when the new one cannot be written.
 fn write(output: &Path, force: bool, text: &str) -> anyhow::Result<()> {
     let name = show::name(output);
-    let written = match force && output.is_file() {
-        true => replace(output, text),
-        false => File::options()
-            .write(true)
-            .create_new(!force)
-            .create(true)
-            .open(output)
-            .and_then(|mut file| file.write_all(text.as_bytes())),
-    };
+    let written = if force && output.is_file() { replace(output, text) } else { create(output, force, text) };
     match written {
         Err(error) if !force && error.kind() == std::io::ErrorKind::AlreadyExists => {
             bail!("{name} is there already: --force writes over it")
         }
         written => written.with_context(|| format!("{name} cannot be written")),
     }
+}
+
+/// Writes a file that is not there, or with `force` something else than a file; one that cannot be written whole does not stay.
+fn create(output: &Path, force: bool, text: &str) -> std::io::Result<()> {
+    let mut options = File::options();
+    let mut file = options.write(true).create_new(!force).create(true).truncate(true).open(output)?;
+    file.write_all(text.as_bytes()).inspect_err(|_| {
+        if !force {
+            let _ = std::fs::remove_file(output);
+        }
+    })
 }
 
 fn count(services: usize, notes: usize) -> String {
