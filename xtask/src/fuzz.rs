@@ -31,6 +31,11 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
 /// What every run is told: longer texts are those of `spec/tests/bombs.rs`, and none of these should take a hundredth of the time.
 const BOUNDS: &[&str] = &["-max_len=4096", "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"];
 
+/// With more inputs than this, those that reach nothing of their own are dropped: all are tried at each start.
+const FOUND_MAX: usize = 8000;
+/// Bound on trying some ten thousand inputs.
+const MINIMIZE_TIMEOUT: Duration = Duration::from_secs(1800);
+
 /// Before a written input's path in what libFuzzer says.
 const WRITTEN: &str = "Test unit written to ";
 /// Before the number of tried inputs.
@@ -47,6 +52,9 @@ pub fn build(name: &'static str) -> Result<Target> {
     let target = Target { name, program: workspace::executable(&messages, name)? };
     for folder in [target.found()?, target.failed()?] {
         std::fs::create_dir_all(folder)?;
+    }
+    if std::fs::read_dir(target.found()?)?.count() > FOUND_MAX {
+        target.minimize()?;
     }
     Ok(target)
 }
@@ -78,6 +86,17 @@ impl Target {
     /// Returns where inputs are written that fail.
     fn failed(&self) -> Result<PathBuf> {
         Ok(folder()?.join("failed").join(self.name))
+    }
+
+    /// Keeps of the inputs that were found the fewest that reach all that they reach together.
+    fn minimize(&self) -> Result<()> {
+        let (all, few) = (self.found()?, self.found()?.with_extension("few"));
+        eprintln!("fuzz: {}: dropping inputs that reach nothing of their own", self.name);
+        std::fs::create_dir_all(&few)?;
+        let tool = Tool::new(&self.program).args(BOUNDS).arg("-merge=1").arg(&few).arg(&all);
+        tool.timeout(MINIMIZE_TIMEOUT).run()?;
+        std::fs::remove_dir_all(&all)?;
+        Ok(std::fs::rename(few, all)?)
     }
 
     /// Adds what a run is told; the corpus of the project is read, and never written to.

@@ -15,6 +15,8 @@ pub const MAX_BYTES: usize = 1 << 20;
 pub const MAX_DEPTH: usize = 32;
 /// Most nodes that are read, with the copies that are made for anchors and aliases: it is what ends an alias bomb.
 pub const MAX_NODES: usize = 150_000;
+/// Most anchors that are read.
+const MAX_ANCHORS: usize = 1000;
 /// Most bytes of text in such copies.
 const MAX_COPIED_BYTES: usize = 4 << 20;
 
@@ -236,6 +238,9 @@ impl<'a> Builder<'a> {
         let node = Node { span, content, marks };
         let Some(name) = name else { return Ok(node) };
         self.open.remove(&id);
+        if self.anchors.len() >= MAX_ANCHORS {
+            return Err(fault(span, format!("there are more than {MAX_ANCHORS} anchors")));
+        }
         self.count(Weight::of(&node), span)?;
         let marks = node.marks.as_deref().cloned().unwrap_or_default();
         let copy = Marks { alias: Some(name.clone()), ..marks.clone() };
