@@ -114,7 +114,10 @@ async fn a_check_changes_nothing_and_finds_damage() {
     fs::write(&file, &flipped).unwrap();
     let error = Store::check(&file).unwrap_err();
     assert!(matches!(error, Error::Damaged { .. }), "{error:?}");
-    assert!(error.to_string().contains(file.to_str().unwrap()) && error.to_string().contains("put a backup in its place"), "{error}");
+    assert!(
+        error.to_string().contains(file.to_str().unwrap()) && error.to_string().contains("put a backup in its place"),
+        "{error}"
+    );
     assert_eq!(fs::read(&file).unwrap(), flipped);
 }
 
