@@ -9,11 +9,12 @@ use crate::shape::scalar;
 use crate::units::BadValue;
 
 scalar! {
-    /// Name of an environment variable in a container (POSIX.1-2017, section 8.1: no `=`).
+    /// Name of an environment variable in a container (POSIX.1-2017, section 8.1: no `=`), and not `<<`, which is a merge key for some
+    /// readers of YAML.
     pub struct EnvName: "name of a variable",
     expected "the name of an environment variable: not empty, and without `=`",
-    pattern r"^[^=\u0000]+$",
-    check |text| !text.is_empty() && !text.contains(['=', '\0']);
+    pattern r"^(?!<<$)[^=\u0000]+$",
+    check |text| !text.is_empty() && text != "<<" && !text.contains(['=', '\0']);
 }
 
 scalar! {
