@@ -42,7 +42,7 @@ impl From<Duration> for std::time::Duration {
     }
 }
 
-/// A size in bytes; written as `512Mi`, `1G`, `64KB` or a number of bytes.
+/// A size in bytes; written as `512Mi`, `1G`, `64KB` or `10B`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(pub u64);
 
